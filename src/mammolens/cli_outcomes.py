@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mammolens.cli_node_questions import Config
 from mammolens.cli_options import Out, names_in
 
-__all__ = ["app", "audit", "fairness"]
+if TYPE_CHECKING:
+    from mammolens.outcomes import Case, Exam
+
+__all__ = ["app", "audit", "choose", "fairness", "manifest", "shadow", "thresholds"]
 
 app = typer.Typer(
     help="Set exams against what pathology found later.", no_args_is_help=True, add_completion=False
@@ -53,6 +57,21 @@ Alpha = Annotated[
     float, typer.Option(metavar="P", help="Chance of any false alarm, over all looks and groups.")
 ]
 
+Since = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=["%Y-%m-%d"], metavar="DAY", help="First day of the exams."),
+]
+Until = Annotated[
+    datetime | None,
+    typer.Option("--to", formats=["%Y-%m-%d"], metavar="DAY", help="Last day of the exams."),
+]
+
+ManifestOut = Annotated[
+    Path, typer.Option("--out", "-o", metavar="MANIFEST.csv", help="New manifest.")
+]
+ChoiceOut = Annotated[Path, typer.Option("--out", "-o", metavar="CHOICE.csv", help="New table.")]
+JsonOut = Annotated[Path, typer.Option("--out", "-o", metavar="FILE.json", help="New file.")]
+
 
 @app.callback()
 def _group() -> None:
@@ -70,14 +89,23 @@ def audit(
     ai: Ai = None,
     ai_positive: AiPositive = "high",
     complete_until: CompleteUntil = None,
+    since: Since = None,
+    until: Until = None,
 ) -> None:
     """Make the BI-RADS medical audit of a site (page and PDF need the extra report)."""
     from mammolens import console
     from mammolens.bench.report import write_report
     from mammolens.outcomes import Settings, write_audit
 
-    until = complete_until.date() if complete_until else None
-    settings = Settings(edition, positive, tuple(names_in(by)), ai_positive, until)
+    settings = Settings(
+        edition,
+        positive,
+        tuple(names_in(by)),
+        ai_positive,
+        complete_until and complete_until.date(),
+        since=since and since.date(),
+        until=until and until.date(),
+    )
     _, files = write_audit(exams, outcomes, out, settings, ai=ai)
     console.show_written((*files, *write_report(out)))
 
@@ -105,3 +133,112 @@ def fairness(
     found, files = write_fairness(exams, outcomes, out, settings, complete_until=until, ai=ai)
     console.show_alarms(found)
     console.show_written(files)
+
+
+@app.command()
+def manifest(
+    exams: Exams, outcomes: Outcomes, out: ManifestOut, complete_until: CompleteUntil = None
+) -> None:
+    """Turn outcomes into a manifest of labelled images for the bench and for training."""
+    from datetime import date
+
+    from mammolens import console
+    from mammolens.data.manifest import Manifest
+    from mammolens.outcomes import write_outcome_manifest
+
+    until = complete_until and complete_until.date()
+    made, counts = write_outcome_manifest(exams, outcomes, out, until, date.today())
+    Manifest.read(made)
+    typer.echo(", ".join(f"{n} images {what}" for what, n in sorted(counts.items())))
+    console.show_written([made])
+
+
+@app.command()
+def choose(
+    exams: Exams,
+    outcomes: Outcomes,
+    out: ChoiceOut,
+    n: Annotated[int, typer.Option("--n", min=2, help="How many exams to choose.")] = 60,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    ai_positive: AiPositive = "high",
+    complete_until: CompleteUntil = None,
+) -> None:
+    """Choose which exams to label next, and keep the probability of each choice."""
+    import numpy as np
+
+    from mammolens import console
+    from mammolens import outcomes as room
+    from mammolens.files import storage, write_whole
+
+    read, cases = _cases(exams, outcomes, complete_until)
+    rule = room.positive_rule(room.DEFAULT)
+    called = room.ai_rule(ai_positive)[1]
+    chosen = room.choose(read, cases, rule, called, n, np.random.default_rng(seed))
+    with storage(out, "the choice", keyword="--out"):
+        made = write_whole(out, room.choice_table(chosen))
+    typer.echo(f"{len(chosen)} exams; an exam that both halves drew counts once")
+    console.show_written([made])
+
+
+@app.command()
+def thresholds(
+    exams: Exams,
+    outcomes: Outcomes,
+    out: JsonOut,
+    specificity: Annotated[
+        float, typer.Option(min=0.01, max=0.999, help="Specificity that the threshold shall keep.")
+    ] = 0.90,
+    ai_positive: AiPositive = "high",
+    complete_until: CompleteUntil = None,
+) -> None:
+    """Propose a threshold and a recalibration with their expected effect; nothing is changed."""
+    from mammolens import outcomes as room
+
+    _, cases = _cases(exams, outcomes, complete_until)
+    called = room.ai_rule(ai_positive)[1]
+    _write_json(out, room.propose(cases, [called(one.exam.ai) for one in cases], specificity))
+
+
+@app.command()
+def shadow(
+    site: Annotated[str, typer.Option(metavar="KEY", help="Key of the site.")],
+    out: JsonOut,
+    config: Config = None,
+    complete_until: CompleteUntil = None,
+) -> None:
+    """Compare the node's model with the one of model.shadow on the outcomes of a site."""
+    from datetime import date
+
+    from mammolens.serve.holdings import look_state
+    from mammolens.serve.outcomes import compare_shadow
+    from mammolens.serve.settings import load_settings
+
+    until = complete_until and complete_until.date()
+    with look_state(load_settings(config)) as state:
+        _write_json(out, compare_shadow(state, site, date.today(), until))
+
+
+def _cases(
+    exams: Path, outcomes: Path, complete_until: datetime | None
+) -> tuple[list[Exam], tuple[Case, ...]]:
+    """Read both tables, and link them."""
+    from datetime import date
+
+    from mammolens import outcomes as room
+
+    today = date.today()
+    read, found = room.read_exams(exams, today), room.read_outcomes(outcomes, today)
+    until = complete_until.date() if complete_until else max(one.day for one in found)
+    rule = room.positive_rule(room.DEFAULT)
+    return read, room.link(read, found, until, rule.positive).cases
+
+
+def _write_json(out: Path, found: dict[str, Any]) -> None:
+    import json
+
+    from mammolens import console
+    from mammolens.files import storage, write_whole
+
+    with storage(out, "the figures", keyword="--out"):
+        made = write_whole(out, json.dumps(found, ensure_ascii=False, indent=1) + "\n")
+    console.show_written([made])

@@ -45,7 +45,8 @@ def model(package):
 def breast(side=Laterality.LEFT, view=ViewPosition.CC, number=0, cautions=(), **header):
     y, x = np.mgrid[:400, :300]
     inside = ((y - 200) / 170) ** 2 + (x / 220) ** 2 < 1
-    texture = 1000 + 400 * np.sin(y / (7 + number)) * np.cos(x / 9)
+    grain = np.random.default_rng(number).normal(0, 120, inside.shape)  # else it looks blurred
+    texture = 1000 + 400 * np.sin(y / (7 + number)) * np.cos(x / 9) + grain
     ref = ImageRef(f"{number}.png", patient_id="P1", laterality=side, view_position=view)
     pixels = np.where(inside, texture, 0).astype(np.uint16)
     return Mammogram(ref, SourceHeader(**header), pixels, cautions=tuple(cautions))

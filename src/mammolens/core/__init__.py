@@ -37,6 +37,14 @@ from mammolens.core.predictions import (
     Scores,
     TriageCategory,
 )
+from mammolens.core.quality import (
+    Criterion,
+    ImageQuality,
+    Mark,
+    MarkKind,
+    Standing,
+    quality_record,
+)
 from mammolens.core.views import Display, Overview, PreparedView
 
 __all__ = [
@@ -45,16 +53,20 @@ __all__ = [
     "Caution",
     "ClinicalItem",
     "Contribution",
+    "Criterion",
     "Display",
     "Exam",
     "Finding",
     "FusionResult",
     "Geometry",
     "ImagePrediction",
+    "ImageQuality",
     "ImageRef",
     "InputKind",
     "Laterality",
     "Mammogram",
+    "Mark",
+    "MarkKind",
     "ModelId",
     "ObjectKind",
     "Orientation",
@@ -68,11 +80,13 @@ __all__ = [
     "Scores",
     "Source",
     "SourceHeader",
+    "Standing",
     "TriageCategory",
     "Unreadable",
     "ViewPosition",
     "VoiFunction",
     "VoiLut",
     "Window",
+    "quality_record",
     "turn_box",
 ]

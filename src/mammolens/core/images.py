@@ -206,6 +206,8 @@ class SourceHeader:
     device_uid: str | None = field(default=None, repr=False)
     institution_name: str | None = field(default=None, repr=False)
     station_name: str | None = field(default=None, repr=False)
+    manufacturer_model: str | None = None
+    software_versions: str | None = None
     series_description: str | None = field(default=None, repr=False)
     burned_in_annotation: str | None = None
     conversion_type: str | None = None

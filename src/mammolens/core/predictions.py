@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -21,6 +22,7 @@ from mammolens.core.images import (
     VoiLut,
     Window,
 )
+from mammolens.core.quality import Criterion, ImageQuality
 from mammolens.core.views import Display
 
 __all__ = [
@@ -92,6 +94,7 @@ class ImagePrediction:
 
     Maps are raw Grad-CAM values (h, w) ≥ 0 that cover the prepared frame. Divide them by
     `map_level` to compare images. `voi` and then `photometric` turn stored values into grey values.
+    `measures` are finite numbers of the picture's quality by name, which are watched over time.
     """
 
     ref: ImageRef
@@ -106,6 +109,8 @@ class ImagePrediction:
     cautions: tuple[Caution, ...] = ()
     photometric: Photometric = Photometric.MONOCHROME2
     voi: Window | VoiLut | None = None
+    measures: Mapping[str, float] = field(default_factory=dict)
+    quality: ImageQuality | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +140,7 @@ class Prediction:
     the model does not use the age, the age is unknown, or `fusion` uses the age in its place.
     `clinical` is what is known of the patient beside the images. `fusion` says how it changed the
     scores, and is ``None`` if it changed nothing. `risk` is a statement of its own, and no part of
-    the scores.
+    the scores. `quality` are the criteria of the exam; those of an image are with the image.
     """
 
     patient_id: str | None
@@ -153,6 +158,7 @@ class Prediction:
     clinical: tuple[ClinicalItem, ...] = ()
     fusion: FusionResult | None = None
     risk: RiskStatement | None = None
+    quality: tuple[Criterion, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.scores is None) != (self.category is TriageCategory.FAILED):

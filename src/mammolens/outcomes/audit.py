@@ -46,7 +46,8 @@ _YOUNGEST: Final = f"below {_AGE_EDGES[0]}"
 class Settings:
     """What is asked: edition, own categories, groups, the AI's rule, and the end of follow-up.
 
-    Without `complete_until`, the day of the latest outcome is taken.
+    Without `complete_until`, the day of the latest outcome is taken. `since` and `until` are the
+    first and last day of the exams in the figures; other exams still tell which were for screening.
     """
 
     edition: str = DEFAULT
@@ -55,6 +56,8 @@ class Settings:
     ai_positive: str = "high"
     complete_until: date | None = None
     draws: int = 2000
+    since: date | None = None
+    until: date | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,8 @@ def audit_exams(
     if ai is not None:
         exams = with_ai(exams, ai)
     until = settings.complete_until or max(one.day for one in outcomes)
-    linked = link(exams, outcomes, until, rule.positive)
+    linked = _within(link(exams, outcomes, until, rule.positive), settings)
+    exams = [exam for exam in exams if _is_within(exam, settings)]
     cases = linked.cases
     if not cases:
         raise InvalidManifest(
@@ -124,6 +128,17 @@ def audit_exams(
     return Audit(figures, linked)
 
 
+def _within(linked: Linked, settings: Settings) -> Linked:
+    """Keep the exams of the period."""
+    cases = tuple(one for one in linked.cases if _is_within(one.exam, settings))
+    excluded = tuple(one for one in linked.excluded if _is_within(one[0], settings))
+    return replace(linked, cases=cases, excluded=excluded)
+
+
+def _is_within(exam: Exam, settings: Settings) -> bool:
+    return (settings.since or exam.day) <= exam.day <= (settings.until or exam.day)
+
+
 def check_axes(axes: Sequence[str]) -> None:
     """Refuse an axis by which exams cannot be grouped."""
     for axis in axes:
@@ -148,7 +163,7 @@ def with_ai(exams: Sequence[Exam], answers: Mapping[str, AiAnswer]) -> list[Exam
 
 def _commonest(linked: Linked) -> str:
     reasons = _reasons(linked)
-    return max(reasons, key=lambda reason: reasons[reason])
+    return max(reasons, key=lambda reason: reasons[reason], default="no exam is in the period")
 
 
 def _reasons(linked: Linked) -> dict[str, int]:

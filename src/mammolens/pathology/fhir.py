@@ -184,6 +184,7 @@ def _report(one: Resource, known: Mapping[str, Resource], source: str) -> Pathol
         "",
     )
     number = next(filter(None, numbers), "") or str(one.get("id", ""))
+    born = moment(find(one.get("subject") or {}).get("birthDate"))
     return PathologyReport(
         source,
         identifier(number, source, "identifier"),
@@ -193,6 +194,7 @@ def _report(one: Resource, known: Mapping[str, Resource], source: str) -> Pathol
         moment(one.get("issued")),
         status,
         text,
+        born.date() if born else None,
     )
 
 

@@ -25,7 +25,7 @@ from mammolens.pathology.reports import (
 from mammolens.tables import read_table
 from mammolens.tables.decoding import decode
 
-__all__ = ["find_files", "read_file"]
+__all__ = ["find_files", "read_content", "read_file"]
 
 _SUFFIXES: Final = frozenset(
     (".txt", ".text", ".csv", ".tsv", ".xlsx", ".json", ".ndjson", ".hl7", ".er7", ".oru")
@@ -84,15 +84,37 @@ def _read(path: Path) -> Iterator[PathologyReport | UnreadableReport]:
     if low == ".xlsx" and data.startswith(b"PK"):
         yield from _read_rows(path)
         return
+    if low in _TABLES and not is_hl7(data):
+        _refuse_documents(data, source)
+        yield from _read_rows(path)
+    else:
+        yield from read_content(data, source, is_text=low == ".txt")
+
+
+def read_content(
+    data: bytes, source: str, *, is_text: bool = False
+) -> Iterator[PathologyReport | UnreadableReport]:
+    """Read all reports of a message, a JSON document or a text; its kind is found by its content.
+
+    Parameters
+    ----------
+    source
+        Name of the content in errors.
+    is_text
+        A leading brace belongs to a text, not to JSON.
+
+    Raises
+    ------
+    UnreadableReport
+        Nothing of it can be read. What cannot be read in it gives its error in its place.
+    """
     _refuse_documents(data, source)
     if is_hl7(data):
         yield from read_hl7(data, source)
-    elif low in _TABLES:
-        yield from _read_rows(path)
-    elif data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and low != ".txt":
+    elif data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and not is_text:
         yield from read_fhir(data, source)
     else:
-        yield _read_text(data, path)
+        yield _read_text(data, source)
 
 
 def _bytes(path: Path) -> bytes:
@@ -238,11 +260,10 @@ _ROWS: Final = {
 _HEAD_LINES: Final = 60
 
 
-def _read_text(data: bytes, path: Path) -> PathologyReport:
-    """Read one text file; identity and dates are looked for in its first and last lines."""
-    source = str(path)
+def _read_text(data: bytes, source: str) -> PathologyReport:
+    """Read one text; identity and dates are looked for in its first and last lines."""
     try:
-        text = decode(data, path).text
+        text = decode(data, Path(source)).text
     except InvalidManifest:
         raise UnreadableReport(
             "the bytes are not text, or are damaged", source=source,

@@ -88,6 +88,7 @@ class _Order:
 
     fields: Sequence[str]
     patient: str
+    birth_date: str
     results: list[Sequence[str]] = field(default_factory=list)
     specimens: list[Sequence[str]] = field(default_factory=list)
 
@@ -126,14 +127,15 @@ def _read_message(data: bytes, source: str) -> Iterator[PathologyReport]:
             remedy="Send results of pathology as ORU^R01",
         )  # fmt: skip
     orders: dict[str, _Order] = {}
-    patient, current = "", None
+    patient, born, current = "", "", None
     for fields in segments[1:]:
         if fields[0] == "PID":
             patient, current = _at(fields, 3).split(separators[2])[0].split(separators[1])[0], None
+            born = _first(fields, 7, separators)
         elif fields[0] == "OBR":
             number = _first(fields, 3, separators) or _first(fields, 2, separators)
             key = f"{patient}\n{number or len(orders)}"
-            current = orders.setdefault(key, _Order(fields, patient))
+            current = orders.setdefault(key, _Order(fields, patient, born))
         elif fields[0] == "OBX" and current is not None:
             current.results.append(fields)
         elif fields[0] == "SPM" and current is not None:
@@ -222,6 +224,7 @@ def _report(order: _Order, separators: str, source: str) -> PathologyReport:
         )
     collected = moment(_first(fields, 7, separators))
     accession = _first(fields, 18, separators) or number
+    born = moment(order.birth_date)
     return PathologyReport(
         source,
         identifier(unescape(number, separators), source, "OBR-3"),
@@ -231,6 +234,7 @@ def _report(order: _Order, separators: str, source: str) -> PathologyReport:
         moment(_first(fields, 22, separators)),
         status,
         text,
+        born.date() if born else None,
     )
 
 

@@ -69,6 +69,8 @@ class PathologyReport:
         When this version was signed, with time zone if known.
     text
         The text; never shown by ``repr``.
+    birth_date
+        Of the patient, as the message states it; ``None`` if unknown.
     """
 
     source: str
@@ -79,6 +81,7 @@ class PathologyReport:
     issued: datetime | None
     status: ReportStatus
     text: str = field(repr=False)
+    birth_date: date | None = field(default=None, repr=False)
 
 
 def identifier(value: str | None, source: str, keyword: str) -> str | None:

@@ -16,6 +16,7 @@ from mammolens.preprocess.config import (
 )
 from mammolens.preprocess.display import Tone, display_of, make_display, make_thumbnail, tone_of
 from mammolens.preprocess.grey import apply_voi, denoise, enhance_contrast, normalise, to_grey
+from mammolens.preprocess.muscle import MuscleEdge, find_muscle
 from mammolens.preprocess.orientation import turned
 from mammolens.preprocess.picture_trust import usable_voi
 from mammolens.preprocess.prepare import prepare
@@ -26,6 +27,7 @@ __all__ = [
     "BreastRegion",
     "Denoise",
     "InputConfig",
+    "MuscleEdge",
     "Pectoral",
     "PreprocessConfig",
     "RegionConfig",
@@ -35,6 +37,7 @@ __all__ = [
     "display_of",
     "enhance_contrast",
     "find_breast",
+    "find_muscle",
     "looks_inverted",
     "make_display",
     "make_thumbnail",

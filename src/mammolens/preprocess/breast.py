@@ -3,9 +3,9 @@
 Labels, tape and film borders are left out. All functions except `pectoral_mask` work on a thumbnail
 of about 512 pixels: fine structure does not help here and costs time.
 
-The constants were chosen by hand on the sample exams; none was fitted. Measured on the 66 DDSM
-normals with outlines by hand, the mask overlaps the outlined breast with a median intersection over
-union of 0.58, and misses a median of 74 % of the pectoral muscle.
+The constants were chosen by hand on the sample exams; none was fitted. docs/evidence/masks.md has
+the overlap with outlines drawn by hand, for both versions of the preparation
+(`PreprocessConfig.version`). A package that was made with version 1 keeps it exactly.
 """
 
 from __future__ import annotations
@@ -48,8 +48,12 @@ _AIR_TO_OTSU, _ABOVE_AIR = 0.18, 4.0
 level, and at least 4 greys (of 255) above the peak. Chosen by hand on the sample exams; not tuned.
 A higher limit loses skin and fat; with a lower limit, haze on the film counts as breast."""
 _STEP_OF_MUSCLE: Final = 0.08
-"""Smallest step of grey (0–1) across the edge of a pectoral muscle. Chosen by hand; not tuned.
-Measured on the 66 DDSM normals with outlines by hand: median Dice 0.32, no muscle found on 20."""
+"""Smallest step of grey (0–1) across the edge of a pectoral muscle in version 1. Chosen by
+hand; not tuned. It misses 5 of 66 muscles (docs/evidence/masks.md); version 2 is `find_muscle`."""
+_BORDER_DEPTH, _BORDER_ENDS = 0.01, 0.5
+"""In version 2, white lines at the edge are a border of the film only if the white ends at once: so
+much deeper (by the thumbnail's side), less than this share of it is left. A white muscle fades; in
+version 1 it was cut off as a border on 5 of 66 films. Chosen on half of them."""
 
 
 @dataclass(frozen=True)
@@ -90,20 +94,23 @@ def looks_inverted(grey: npt.NDArray[np.float32]) -> bool:
     return bright > _INVERTED_SHARE and bright > _INVERTED_RATIO * dark
 
 
-def find_breast(grey: npt.NDArray[np.float32]) -> BreastRegion | None:
+def find_breast(grey: npt.NDArray[np.float32], version: int = 1) -> BreastRegion | None:
     """Find the breast in a thumbnail.
 
     Parameters
     ----------
     grey
         Float32 (h, w), 0–1, breast brighter than the background.
+    version
+        Version of the preparation, 1 or 2. In version 2, a white muscle at the edge of the picture
+        is not taken for a border of the film.
 
     Returns
     -------
     The largest region that is brighter than air, or ``None`` if no region is large enough.
     """
     picture = np.asarray(cv2.medianBlur((grey * 255.0).astype(np.uint8), 3), np.uint8)
-    inside = _inside_film(picture)
+    inside = _inside_film(picture, version)
     foreground = (picture > _air_level(picture[inside])) & inside
     radius = max(2, round(_OPENING_RADIUS * max(grey.shape)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
@@ -196,13 +203,14 @@ def _sample(
     return image[row, col]
 
 
-def _inside_film(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+def _inside_film(picture: npt.NDArray[np.uint8], version: int) -> npt.NDArray[np.bool_]:
     """Mask (h, w) without white film borders: outer rows and columns that are mostly saturated."""
+    width_of = _border_width if version == 1 else _sharp_border_width
     inside = np.ones(picture.shape, bool)
     saturated = picture > _SATURATED
     for axis in (0, 1):
         share = saturated.mean(axis=1 - axis)
-        low, high = _border_width(share), len(share) - _border_width(share[::-1])
+        low, high = width_of(share), len(share) - width_of(share[::-1])
         index: list[slice] = [slice(None), slice(None)]
         index[axis] = slice(0, low)
         inside[tuple(index)] = False
@@ -217,6 +225,14 @@ def _border_width(share: npt.NDArray[np.float64]) -> int:
     mostly = np.flatnonzero(share[:broad] > _BROAD_SATURATED)
     partly = np.flatnonzero(share[:thin] > _THIN_SATURATED)
     return max((int(lines[-1]) + 2 for lines in (mostly, partly) if lines.size), default=0)
+
+
+def _sharp_border_width(share: npt.NDArray[np.float64]) -> int:
+    """Like `_border_width`; 0 if the white does not end at once, as that of a muscle."""
+    width = _border_width(share)
+    deeper = share[width + round(_BORDER_DEPTH * len(share)) :]
+    ends = width == 0 or not deeper.size or deeper[0] < _BORDER_ENDS * share[:width].max()
+    return width if ends else 0
 
 
 def _air_level(values: npt.NDArray[np.uint8]) -> float:

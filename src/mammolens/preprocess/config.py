@@ -5,7 +5,16 @@ from __future__ import annotations
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 __all__ = ["Denoise", "InputConfig", "Pectoral", "PreprocessConfig", "RegionConfig"]
 
@@ -40,6 +49,17 @@ class PreprocessConfig(BaseModel):
     clahe_clip: float = Field(2.0, ge=0, le=40, description="CLAHE clip limit; 0 turns it off")
     clahe_tiles: int = Field(8, ge=1, le=64, description="CLAHE tiles along either side")
     pectoral: Pectoral = Field(Pectoral.KEEP, description="pectoral muscle on MLO views")
+    version: Literal[1, 2] = Field(
+        1, description="masks of breast and muscle; 1 keeps the old ones"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_first(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave version 1 out, so that old cards and folders of the cache keep their digest."""
+        written: dict[str, Any] = write(self)
+        if self.version == 1:
+            written.pop("version", None)
+        return written
 
     @model_validator(mode="after")
     def _odd(self) -> PreprocessConfig:

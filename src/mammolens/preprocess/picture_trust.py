@@ -71,8 +71,7 @@ FEWEST_GREYS: Final = 24
 moved P(malignant) by -0.08 at most, to 4–8 by -0.26, to 3–6 by -0.49."""
 
 _PADDED_TISSUE: Final = 0.005
-"""Padding may cover at most this share of the breast, or of the picture, where it is not dark.
-Chosen by hand; not tuned."""
+"""Padding may cover at most this share of breast or picture, where it is not dark. Not tuned."""
 _NOT_DARK: Final = 0.1
 """Grey (0–1) above which padding could lie on tissue. Chosen by hand; not tuned."""
 _WIDENED: Final = 0.5
@@ -136,11 +135,10 @@ class _Preview(NamedTuple):
         return self.white + self.black > USELESS_SHARE
 
 
-def trusted_picture(mammogram: Mammogram) -> TrustedPicture:
+def trusted_picture(mammogram: Mammogram, version: int = 1) -> TrustedPicture:
     """Decide on a thumbnail which grey scale, padding and orientation of a mammogram to use.
 
-    Raises `NotAMammogram` for a flat picture.
-    """
+    `version` is that of the masks. Raises `NotAMammogram` for a flat picture."""
     _refuse_flat(mammogram)
     stride = max(1, math.ceil(max(mammogram.pixels.shape) / _THUMBNAIL_PX))
     raw = mammogram.pixels[::stride, ::stride]
@@ -148,6 +146,8 @@ def trusted_picture(mammogram: Mammogram) -> TrustedPicture:
     preview, more = _best_preview(mammogram, raw)
     notes += more + _picture_doubts(preview)
     mammogram, thumbnail, region = preview.mammogram, preview.thumbnail, preview.region
+    if version != 1 and region is not None:
+        region = find_breast(thumbnail, version)
     quarters = 0
     if region is not None:
         quarters, more = decide_turn(mammogram.orientation, region)
@@ -155,7 +155,7 @@ def trusted_picture(mammogram: Mammogram) -> TrustedPicture:
     if quarters:
         mammogram = turned(mammogram, quarters)
         thumbnail = to_grey(mammogram.pixels[::stride, ::stride], mammogram)
-        region = find_breast(thumbnail)
+        region = find_breast(thumbnail, version)
     return TrustedPicture(mammogram, thumbnail, stride, region, quarters, notes)
 
 

@@ -13,6 +13,7 @@ from mammolens.errors import NotAMammogram
 from mammolens.preprocess.breast import BreastRegion, pectoral_mask
 from mammolens.preprocess.config import Pectoral, PreprocessConfig
 from mammolens.preprocess.grey import denoise, enhance_contrast, normalise, to_grey
+from mammolens.preprocess.muscle import find_muscle
 from mammolens.preprocess.picture_trust import trusted_picture
 from mammolens.preprocess.resizing import place, resize
 
@@ -36,7 +37,9 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
         If every pixel has the same value, or no breast is found.
     """
     ref = mammogram.ref
-    mammogram, thumbnail, stride, region, quarter_turns, cautions = trusted_picture(mammogram)
+    mammogram, thumbnail, stride, region, quarter_turns, cautions = trusted_picture(
+        mammogram, config.version
+    )
     if region is None:
         raise NotAMammogram(
             "no breast was found in the picture",
@@ -49,7 +52,7 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
     if (
         config.pectoral is Pectoral.SUPPRESS
         and mammogram.ref.view_position is ViewPosition.MLO
-        and (muscle := pectoral_mask(stretched, mask)).any()
+        and (muscle := _muscle(stretched, mask, config.version)).any()
     ):
         mask &= ~muscle
         stretched = normalise(pixels, mask, config.low_percentile, config.high_percentile)
@@ -66,6 +69,15 @@ def prepare(mammogram: Mammogram, config: PreprocessConfig) -> PreparedView:
         padding=mammogram.padding,
         overview=_overview(thumbnail, region),
     )
+
+
+def _muscle(
+    pixels: npt.NDArray[np.uint16], mask: npt.NDArray[np.bool_], version: int
+) -> npt.NDArray[np.bool_]:
+    if version == 1:
+        return pectoral_mask(pixels, mask)
+    edge = find_muscle(pixels.astype(np.float32), mask)
+    return np.zeros_like(mask) if edge is None else edge.mask(mask)
 
 
 def _overview(thumbnail: npt.NDArray[np.float32], region: BreastRegion) -> Overview:

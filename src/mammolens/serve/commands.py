@@ -120,9 +120,12 @@ class _Running(NamedTuple):
 def _running(
     settings: NodeSettings, make_portal: Callable[[NodeState], Portal | None], workers: int
 ) -> Iterator[_Running]:
+    from mammolens.serve.alerts import alerting
     from mammolens.serve.delivery import delivering
     from mammolens.serve.dimse import listening
     from mammolens.serve.intake import watching
+    from mammolens.serve.monitoring import monitoring
+    from mammolens.serve.outcomes import receiving_reports
     from mammolens.serve.ups import performing
     from mammolens.serve.web import serving
 
@@ -136,7 +139,10 @@ def _running(
             serving(state, make_portal(state)),
             delivering(state, stop),
             listening(state),
+            receiving_reports(state),
             performing(state, stop),
+            monitoring(state, stop),
+            alerting(state, stop),
             _working(state, workers, stop),
         ) as (port, *_),
     ):

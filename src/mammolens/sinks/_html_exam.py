@@ -19,10 +19,12 @@ from mammolens.core import (
     ObjectKind,
     Prediction,
     Scores,
+    Standing,
     TriageCategory,
     Unreadable,
 )
 from mammolens.sinks._clinical import fusion_words, risk_words
+from mammolens.sinks._quality import criterion_name, judged_views
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
 
@@ -127,6 +129,7 @@ def exam_context(prediction: Prediction, shown: Shown) -> dict[str, Any]:
         "fusion": fusion_words(prediction),
         "risk": risk_words(prediction.risk),
         "findings": list(_findings(images, prediction)),
+        "quality": list(_quality(prediction)),
         "folder": folder,
         "files": files,
         "study_uid": prediction.study_instance_uid,
@@ -160,6 +163,25 @@ def refused_inputs(items: Iterable[Unreadable]) -> list[dict[str, str]]:
             }
         )
     return found
+
+
+def _quality(prediction: Prediction) -> Iterator[tuple[str, str, str, str, str]]:
+    """Every poor criterion with its figures, and for each view how many others there are."""
+    for view, criteria in judged_views(prediction):
+        for one in criteria:
+            if one.standing is Standing.POOR:
+                figures = ""
+                if one.value is not None and one.limit is not None:
+                    figures = f" ({one.value:g}, limit {one.limit:g} {one.unit}".rstrip() + ")"
+                standing = "doubt" if one.doubts else "poor"
+                yield view, criterion_name(one), standing, one.reason, figures
+        good = sum(one.standing is Standing.GOOD for one in criteria)
+        unknown = [
+            criterion_name(one) for one in criteria if one.standing is Standing.NOT_ASSESSABLE
+        ]
+        words = f"{good} of {len(criteria)} criteria"
+        rest = f"; not assessable: {', '.join(unknown)}" if unknown else ""
+        yield view, "good", "good", words, rest
 
 
 def _doubts(prediction: Prediction) -> list[str]:

@@ -24,6 +24,7 @@ from mammolens.render import (
     outline_of,
     reduced,
 )
+from mammolens.sinks._quality import mark_lines
 from mammolens.wording import Place, percent, view_in_exam, view_name
 
 __all__ = [
@@ -66,7 +67,10 @@ class Box:
 
 @dataclass(frozen=True)
 class Panel:
-    """One view of the hanging; `picture` is its data address, `words` describe it."""
+    """One view of the hanging; `picture` is its data address, `words` describe it.
+
+    `quality` has the name and the points of each line that shows a poor criterion of quality.
+    """
 
     name: str
     malignant: str
@@ -80,6 +84,7 @@ class Panel:
     kept: bool
     lines: tuple[Line, ...]
     boxes: tuple[Box, ...]
+    quality: tuple[tuple[str, str], ...]
     missing: str = ""
 
     @property
@@ -172,6 +177,10 @@ def _panel(item: ImagePrediction, prediction: Prediction, alone: bool) -> Panel:
             for level, line in outline_of(item, shape, mirrored)
         ),
         boxes=tuple(_boxes(item, shape, mirrored)),
+        quality=tuple(
+            (criterion, " ".join(f"{x:.0f},{y:.0f}" for x, y in line))
+            for criterion, line in mark_lines(item, shape, mirrored)
+        ),
     )
 
 

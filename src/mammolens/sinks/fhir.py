@@ -19,7 +19,7 @@ from typing import Final
 
 from mammolens import __version__
 from mammolens.clinical import ITEMS, item_words
-from mammolens.core import Laterality, Prediction, Scores, TriageCategory
+from mammolens.core import Criterion, Laterality, Prediction, Scores, TriageCategory
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._clinical import contribution_words
 from mammolens.sinks._fhir_parts import (
@@ -44,6 +44,7 @@ from mammolens.sinks._messages import (
     message_id,
     model_id,
 )
+from mammolens.sinks._quality import criterion_name, judged_views
 from mammolens.sinks._statements import (
     category_thresholds,
     percentage,
@@ -132,6 +133,8 @@ class _Writer:
             observations.append(self._put("Observation", said, which))
         if self._prediction.clinical:
             observations.append(self._put("Observation", self._clinical(), "clinical"))
+        for view, criteria in judged_views(self._prediction):
+            observations.append(self._put("Observation", self._quality(view, criteria), view))
         yield from observations
         results = [reference(entry) for entry in observations]
         if scores is not None:
@@ -211,6 +214,18 @@ class _Writer:
             words = probability_words(scores.malignant, self._prediction, self._run)
             said = {"valueString": words}
         return self._observed({"coding": [coding(_PROBABILITY)]}, side, said)
+
+    def _quality(self, view: str, criteria: Sequence[Criterion]) -> Json:
+        """Make the Observation of the quality of a view or of the exam, a component a criterion."""
+        components = [
+            {
+                "code": {"text": criterion_name(one)},
+                "valueString": f"{one.standing.value.replace('_', ' ')}: {one.reason}",
+            }
+            for one in criteria
+        ]
+        said: Json = {"component": components}
+        return self._observed({"text": f"Quality of the mammogram, {view}"}, None, said)
 
     def _clinical(self) -> Json:
         """Make the Observation of what was known of the patient: each item with source and date.

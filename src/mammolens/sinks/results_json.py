@@ -22,7 +22,9 @@ from mammolens.core import (
     RiskStatement,
     Scores,
     Unreadable,
+    quality_record,
 )
+from mammolens.monitor import machine_record
 from mammolens.sinks import Artefact, RunInfo
 
 __all__ = [
@@ -107,6 +109,8 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
         "images": [_image_record(image) for image in prediction.images],
         "unreadable": [_unreadable_record(item) for item in prediction.unreadable],
         "warnings": [str(caution) for caution in prediction.cautions],
+        **machine_record(prediction),
+        "quality": quality_record(prediction.quality),
     }
 
 
@@ -182,6 +186,7 @@ def _image_record(image: ImagePrediction) -> dict[str, Any]:
         **_score_record(image.scores),
         "findings": [_finding_record(finding) for finding in image.findings],
         "warnings": [str(caution) for caution in image.cautions],
+        "quality": quality_record(image.quality.criteria if image.quality else ()),
     }
 
 

@@ -17,6 +17,7 @@ from mammolens.core import Laterality, Prediction, Unreadable
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._clinical import contribution_words
 from mammolens.sinks._finite import fail_if_not_finite
+from mammolens.sinks._quality import poor_words
 from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
 from mammolens.wording import CATEGORY_WORDS, table_cell, view_name
@@ -39,6 +40,7 @@ COLUMNS: Final = {
     "n_unreadable": "number of images that may show a breast and were not analysed",
     "not_analysed": "those images by their views, and why; what else was passed over",
     "warnings": "names of the warnings of the exam and its images",
+    "quality": "what is poor about the pictures, such as RCC: sharpness, motion",
     "malignancy_images": "probability of malignancy from the images alone, if a fusion was used",
     "contributions": "what each input of the fusion added to the log-odds, such as age +0.21",
     "clinical": "clinical data with value, source and date",
@@ -93,6 +95,7 @@ def exam_cells(prediction: Prediction, run: RunInfo) -> dict[str, str | int | fl
         len(sort_refused(prediction).missed),
         " ".join(refused_words(prediction)),
         " ".join(dict.fromkeys(caution.name for caution in cautions)),
+        "; ".join(poor_words(prediction)),
         _rounded(prediction.fusion.images_malignant if prediction.fusion else None),
         "; ".join(contribution_words(prediction.fusion)),
         "; ".join(map(item_words, prediction.clinical)),

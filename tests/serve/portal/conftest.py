@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,12 +15,16 @@ import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 
-from mammolens.serve import people, reading
+from mammolens.monitor import ExamValues
+from mammolens.serve import alarms, monitoring, people, reading
 from mammolens.serve.holdings import NodeState, Store, retention
 from mammolens.serve.people import Session, passwords
 from mammolens.serve.portal import open_portal
 from mammolens.serve.record import (
+    ALARMS,
     EXAMS,
+    OUTCOMES,
+    REPORTS,
     SESSIONS,
     SHARES,
     SITES,
@@ -127,7 +132,18 @@ def _read(house: House, site: int) -> dict[str, int]:
     newcomer = house.person("newcomer").id
     asked = reading.ask_opinion(database, reader, exams[1], newcomer, "A mass?")
     every = {"open_only": True, "before": None, "limit": 1}
+    with database.write() as connection:
+        watched = ExamValues({"score": 0.0}, "MG1", "S1", "model")
+        monitoring.enter_result(database, connection, exams[0], 1, watched)
+    monitoring.take_in(database, NodeSettings())
+    monitor = alarms.list_monitors(database, house.person("admin"), None, 1)[0][0].id
+    with database.write() as connection:
+        alarm = {"monitor_id": monitor, "measure": "score", "direction": "higher", "since": 1}
+        alarm |= {"n_before": 0, "n_after": 1, "mean_before": 0.0, "mean_after": 0.0}
+        connection.execute(ALARMS.insert().values(alarm | {"raised_at": house.clock.now}))
     return {
+        "monitor_id": monitor,
+        "alarm_id": 1,
         "exam_id": exams[1],
         "share_id": _share(house, exams[1], draft.id),
         "reading_id": draft.id,
@@ -135,6 +151,7 @@ def _read(house: House, site: int) -> dict[str, int]:
         "opinion_id": asked.id,
         "notice_id": reading.list_notices(database, reader, **every).items[0].id,
         "recall_id": reading.list_recalls(database, reader, **every).items[0].id,
+        "outcome_id": _outcome(house, site, exams[1]),
     }
 
 
@@ -145,6 +162,24 @@ def _share(house: House, exam: int, reading_id: int) -> int:
     with house.database.write() as connection:
         made = connection.execute(SHARES.insert().values(row | times).returning(SHARES.c.id))
         return int(made.scalar_one())
+
+
+def _outcome(house: House, site: int, exam: int) -> int:
+    """Enter a report and its outcome, which waits for a person."""
+    text = "Left breast, core biopsy: invasive ductal carcinoma."
+    unknown = ("report_id", "patient_id", "accession_number", "collected", "issued", "birth_date")
+    body = dict.fromkeys(unknown) | {"source": "", "status": "FINAL", "text": text}
+    report = {"site_id": site, "key": "k", "patient": "p", "digest": "d" * 64, "sender": "mllp:x"}
+    report |= {"body": json.dumps(body).encode(), "received_at": house.clock.now}
+    values = {"outcome": "invasive", "laterality": "L", "tissue": "breast"}
+    outcome = {"key": "k", "specimen": 0, "site_id": site, "exam_id": exam, "state": "waiting"}
+    outcome |= {"version": 1, "taken": "2026-01-20", "proposed": json.dumps(values)}
+    outcome |= {"reasons": '[["malignant", ""]]', "candidates": "[]"}
+    with house.database.write() as connection:
+        made = connection.execute(REPORTS.insert().values(report).returning(REPORTS.c.id))
+        outcome |= {"report_id": made.scalar_one(), "changed_at": house.clock.now}
+        entered = connection.execute(OUTCOMES.insert().values(outcome).returning(OUTCOMES.c.id))
+        return int(entered.scalar_one())
 
 
 def _exam(house: House, site: int, number: int) -> int:

@@ -45,6 +45,9 @@ OWN_READING = "401 404 404 {} 403 401 401 401 403 {}"
 NEW = {"name": "new.person", "display_name": "New", "roles": [{"site": 1, "role": "reader"}]}
 OF_EXAM = "401 404 {0} {1} 403 401 401 401 403 {1}"
 """What belongs to an exam; the site shows the AI to everybody (test_exams hides it)."""
+LOOKED_AFTER = "401 200 403 {0} 403 401 401 401 403 {1}"
+"""For who looks after a site; another sees a list of its own."""
+MONITORED = "401 404 403 {0} 403 401 401 401 403 {1}"
 AUDITED = "401 403 403 200 403 401 401 401 403 200"
 UPLOADED = "401 404 404 {0} 403 401 401 401 403 {0}"
 NO_PROVIDER = "404 404 404 404 404 404 404 404 404 404"
@@ -65,6 +68,15 @@ RETRIEVALS = (
     *(f"{ONE}/bulkdata/{{tag}}", f"{ONE}/rendered", f"{ONE}/frames/{{numbers}}"),
     *(f"{ONE}/frames/{{numbers}}/{what}" for what in ("rendered", "thumbnail")),
 )
+
+REPORT = {
+    "resourceType": "DiagnosticReport",
+    "id": "r1",
+    "status": "final",
+    "subject": {"identifier": {"value": "P1"}},
+    "effectiveDateTime": "2026-01-20",
+    "conclusion": "Right breast, core biopsy: fibroadenoma.",
+}
 
 TABLE = {
     **{f"GET {path}": Row("admin", NO_ROWS) for path in SEARCHES},
@@ -138,6 +150,7 @@ TABLE = {
     "GET /api/v1/exams": Row("north-head", LIST),
     "GET /api/v1/exams/{exam_id}": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/viewer": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/exams/{exam_id}/quality": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/ai": Row("north-head", OF_EXAM.format(200, 200)),
     "GET /api/v1/exams/{exam_id}/previews/{sop_instance_uid}": Row(
         "north-head", OF_EXAM.format(404, 404)
@@ -180,6 +193,23 @@ TABLE = {
     "GET /api/v1/audit/verification": Row("admin", AUDITED),
     "GET /api/v1/me/filters": Row("admin", LIST),
     "PUT /api/v1/me/filters": Row("admin", OWN.format(204), []),
+    "GET /api/v1/me/email": Row("admin", OWN.format(200)),
+    "PUT /api/v1/me/email": Row("admin", OWN.format(200), {"email": "a@b.example"}),
+    "GET /api/v1/monitor": Row("north-head", LOOKED_AFTER.format(200, 200)),
+    "GET /api/v1/monitor/alarms": Row("north-head", LOOKED_AFTER.format(200, 200)),
+    "GET /api/v1/monitor/{monitor_id}": Row("north-head", MONITORED.format(200, 200)),
+    "GET /api/v1/monitor/{monitor_id}/measures/{measure}": Row(
+        "north-head", MONITORED.format(200, 200)
+    ),
+    "PUT /api/v1/monitor/{monitor_id}/mute": Row(
+        "north-head", MONITORED.format(200, 403), {"until": None}
+    ),
+    "POST /api/v1/monitor/{monitor_id}/restart": Row(
+        "north-head", MONITORED.format(200, 403), {"measures": ["score"]}
+    ),
+    "POST /api/v1/monitor/alarms/{alarm_id}/acknowledgement": Row(
+        "north-head", MONITORED.format(200, 403)
+    ),
     "GET /api/v1/me/settings": Row("admin", LIST),
     "PUT /api/v1/me/settings": Row("admin", OWN.format(204), {}),
     "OPTIONS /api/v1/uploads": Row("north-uploader", LIST.replace("200", "204")),
@@ -252,6 +282,23 @@ TABLE = {
         "north-head", "401 404 403 200 403 401 401 401 403 403"
     ),
     "GET /api/v1/recalls": Row("north-head", LIST),
+    "POST /api/v1/pathology": Row(
+        "north-uploader", "401 201 403 201 403 401 401 401 403 201", REPORT
+    ),
+    "GET /api/v1/outcomes": Row("north-head", LIST),
+    "GET /api/v1/outcomes/{outcome_id}": Row(
+        "north-head", "401 404 404 200 403 401 401 401 403 200", None, "north-uploader"
+    ),
+    "PUT /api/v1/outcomes/{outcome_id}": Row(
+        "north-head",
+        "401 404 404 200 403 401 401 401 403 403",
+        {"version": 1, "exam_id": None, "outcome": "benign", "laterality": "R"},
+        "north-uploader",
+    ),
+    "GET /api/v1/exams/{exam_id}/outcomes": Row("north-head", OF_EXAM.format(200, 200)),
+    "GET /api/v1/sites/{site_id}/audit": Row(
+        "north-head", "401 404 403 409 403 401 401 401 403 409"
+    ),
     "PATCH /api/v1/recalls/{recall_id}": Row(
         "north-head",
         "401 404 200 200 403 401 401 401 403 403",
@@ -339,6 +386,7 @@ def test_each_caller_hears_what_the_table_says(with_upload, caller):
             instance="1.2.3",
             numbers="1",
             tag="7FE00010",
+            measure="score",
             **cast.things,
         )
         who = {

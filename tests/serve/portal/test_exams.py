@@ -99,6 +99,30 @@ def test_whom_the_site_shows_the_ai_gets_it_everywhere(reading):
     assert "sandbox" in done.headers["content-security-policy"]
 
 
+def test_a_blinded_reader_sees_the_quality_and_nothing_of_the_ai_in_it(reading):
+    quality = get(reading, "north-reader", f"/exams/{EXAM}/quality")
+    assert quality["ready"] is True
+    assert quality["exam"][0]["name"] == "completeness"
+    images = {(one["laterality"], one["view_position"]): one for one in quality["images"]}
+    assert set(images) == {("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO")}
+    names = {one["name"] for one in images["R", "CC"]["criteria"]}
+    assert {"sharpness", "motion", "exposure", "clipping", "cut_off", "nipple"} <= names
+    text = str(quality).lower()
+    assert not any(word in text for word in ("malign", "score", "category", "prevalence"))
+    exam = get(reading, "north-reader", f"/exams/{EXAM}/viewer")
+    assert all("quality" not in image for image in exam["images"])
+    assert get(reading, "south-head", f"/exams/{EXAM}/quality", 404)["code"]
+
+
+def test_the_quality_is_not_ready_before_the_previews_are(make_stage, mammogram, package):
+    stage = make_stage(model={"name": str(package)}, sinks=["json"])
+    send(stage, mammogram, "1.2.3.5", numbers=range(2))
+    quality = get(stage, "north-reader", f"/exams/{EXAM}/quality")
+    assert quality["ready"] is False
+    assert quality["exam"] == []
+    assert [one["criteria"] for one in quality["images"]] == [None, None]
+
+
 def test_the_viewer_gets_all_that_its_contract_names(reading):
     exam = get(reading, "north-reader", f"/exams/{EXAM}/viewer")
     assert exam["id"] == str(EXAM)

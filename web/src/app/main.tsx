@@ -7,6 +7,7 @@ import { makeClient } from "./api/client";
 import { devicesApi } from "./api/devices";
 import { examsApi } from "./api/exams";
 import { modelApi } from "./api/model";
+import { outcomesApi } from "./api/outcomes";
 import { auditApi, peopleApi, sitesApi } from "./api/people";
 import { followUpApi, readingsApi } from "./api/readings";
 import { accountApi, sessionApi } from "./api/session";
@@ -46,6 +47,7 @@ function makeApis(): Apis {
     audit: auditApi(client),
     exams,
     readings,
+    outcomes: outcomesApi(client),
     followUp: followUpApi(client),
     uploads,
     devices: devicesApi(client),

@@ -140,6 +140,7 @@ describe("files", () => {
   test("totals leave out what was cancelled", () => {
     const item = (id: number, changes: Partial<UploadItem>): UploadItem => ({
       id,
+      from: null,
       name: "a",
       bytes: 10,
       sent: 0,
@@ -155,13 +156,15 @@ describe("files", () => {
 });
 
 test("the navigation shows what a person may use", () => {
-  const own = ["worklist", "opinions", "notices", "recalls", "analysis", "device"];
+  const own = ["worklist", "opinions", "notices", "recalls", "outcomes", "analysis", "device"];
   expect(pagesOf(makePerson())).toEqual(own);
   const uploader = makePerson({ roles: [{ site: 1, role: "uploader" }] });
   expect(pagesOf(uploader)).toContain("upload");
   expect(pagesOf(uploader)).not.toContain("opinions");
+  expect(pagesOf(uploader)).not.toContain("outcomes");
   const local = makePerson({ roles: [{ site: 1, role: "administrator" }] });
   expect(pagesOf(local)).toContain("people");
+  expect(pagesOf(local)).toContain("site-audit");
   expect(pagesOf(local)).not.toContain("audit");
   expect(administers(makePerson())).toBe(false);
   expect(worksOn(makePerson(), 1, "reader")).toBe(true);

@@ -10,6 +10,7 @@ from mammolens.images.ages import CHILD_YEARS, age_of
 from mammolens.images.dicom.partial_views import view_modifiers
 from mammolens.images.dicom.tags import Tags
 from mammolens.images.dicom.views import dicom_side_and_view
+from mammolens.images.film_photograph import FROM_PHOTOGRAPH, IMAGE_TYPE
 
 __all__ = ["image_ref", "source_header"]
 
@@ -81,6 +82,8 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
         device_uid=tags.text("DeviceUID"),
         institution_name=tags.text("InstitutionName"),
         station_name=tags.text("StationName"),
+        manufacturer_model=tags.text("ManufacturerModelName"),
+        software_versions="\\".join(tags.texts("SoftwareVersions")) or None,
         series_description=tags.text("SeriesDescription"),
         burned_in_annotation=tags.code("BurnedInAnnotation"),
         conversion_type=tags.code("ConversionType"),
@@ -115,6 +118,8 @@ def _intent(tags: Tags) -> PresentationIntent | None:
 
 
 def _origin(tags: Tags) -> PixelOrigin:
+    if IMAGE_TYPE in tags.texts("ImageType"):
+        tags.doubt(FROM_PHOTOGRAPH.name, FROM_PHOTOGRAPH.message)
     if "GENERATED_2D" not in tags.texts("ImageType"):
         return PixelOrigin.ACQUIRED
     tags.caution("synthetic_2d", "the view was computed from a tomosynthesis stack")

@@ -31,6 +31,7 @@ from mammolens.serve.exchange.tls import (
     client_context,
     dicom_client_context,
     dicom_server_context,
+    mllp_server_context,
 )
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "dicom_client_context",
     "dicom_server_context",
     "handshake",
+    "mllp_server_context",
     "obeying",
     "pieces",
 ]

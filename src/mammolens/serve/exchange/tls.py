@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.errors import ConfigError
-from mammolens.serve.settings import DimseSettings
+from mammolens.serve.settings import DimseSettings, PathologySettings
 
 __all__ = [
     "CIPHERS",
@@ -24,6 +24,7 @@ __all__ = [
     "client_context",
     "dicom_client_context",
     "dicom_server_context",
+    "mllp_server_context",
 ]
 
 CIPHERS: Final = ":".join(
@@ -103,6 +104,25 @@ def dicom_server_context(dimse: DimseSettings) -> ssl.SSLContext | None:
     return _dicom_context(dimse, ssl.PROTOCOL_TLS_SERVER) if dimse.certificate else None
 
 
+def mllp_server_context(pathology: PathologySettings) -> ssl.SSLContext | None:
+    """Make the context of the MLLP listener, or ``None`` without TLS.
+
+    Raises
+    ------
+    ConfigError
+        A file cannot be read or does not fit.
+    """
+    if pathology.certificate is None:
+        return None
+    context = _bcp195(ssl.PROTOCOL_TLS_SERVER)
+    with certificates_of(str(pathology.certificate), "pathology.certificate"):
+        context.load_cert_chain(pathology.certificate, pathology.key, password="")
+        if pathology.authority is not None:
+            context.load_verify_locations(pathology.authority)
+            context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 def dicom_client_context(dimse: DimseSettings) -> ssl.SSLContext:
     """Make the context for calls to a ``dicoms://`` peer.
 
@@ -123,12 +143,17 @@ def _dicom_context(dimse: DimseSettings, protocol: ssl._SSLMethod) -> ssl.SSLCon
             keyword="dimse.certificate",
             remedy="Give certificate, key and authority",
         )
-    context = ssl.SSLContext(protocol)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers(CIPHERS)
-    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context = _bcp195(protocol)
     with certificates_of(str(dimse.certificate), "dimse.certificate"):
         context.load_cert_chain(dimse.certificate, dimse.key, password="")
         context.load_verify_locations(dimse.authority)
     context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _bcp195(protocol: ssl._SSLMethod) -> ssl.SSLContext:
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     return context

@@ -28,6 +28,7 @@ __all__ = [
     "MAGIC",
     "PSEUDONYMS",
     "Seal",
+    "consent_about",
     "open_seal",
     "sealed_work",
     "unseal",
@@ -94,6 +95,11 @@ class Seal:
         return opened
 
 
+def consent_about(consent_id: str) -> str:
+    """Say what the encryption of a patient's consent is bound to."""
+    return f"consent {consent_id}"
+
+
 def sealed_work(work: Mapping[str, Any]) -> bytes:
     """Give the encrypted bytes of a mapping; empty if it is not encrypted."""
     return base64.b64decode(work.get(SEALED, ""))
@@ -143,8 +149,8 @@ def _read_keyring(database: Database) -> bytes | None:
     return sealed
 
 
-def unseal(seal: Seal | None, content: bytes) -> bytes:
-    """Decrypt a result if it is encrypted.
+def unseal(seal: Seal | None, content: bytes, about: bytes = RESULT) -> bytes:
+    """Decrypt a result or a pathology report if it is encrypted.
 
     Raises
     ------
@@ -155,12 +161,12 @@ def unseal(seal: Seal | None, content: bytes) -> bytes:
         return content
     if seal is None:
         raise StorageError(
-            "a result is sealed, and there is no key",
+            "a result or report is sealed, and there is no key",
             source="results",
             keyword="intake.deidentify.key",
             remedy="Give the node the key with which it received",
         )
-    return seal.open(content)
+    return seal.open(content, about)
 
 
 def _derived(secret: str) -> bytes:

@@ -99,6 +99,7 @@ def exam_header(ref: ImageRef, header: SourceHeader) -> ExamHeader:
         ref.age_years,
         header.study_date or ref.acquisition_date,
         header.accession_number,
+        ref.manufacturer,
     )
 
 

@@ -33,16 +33,20 @@ from mammolens.serve.record import (
     INSTANCES,
     IS_PRIOR,
     JOBS,
+    OUTCOMES,
     OVERLAYS,
     PICTURES,
     PRIORS,
     RESULTS,
+    SHADOW_SCORES,
     Database,
+    OutcomeState,
     Role,
     WorkState,
     audit,
     batches,
     server_time,
+    without_outcomes,
     without_readings,
 )
 from mammolens.serve.settings import RetentionSettings
@@ -71,6 +75,7 @@ class Expired:
     superseded: int = 0
     ignored: int = 0
     commitments: int = 0
+    outcomes: int = 0
     held: int = 0
     files: int = 0
 
@@ -147,6 +152,7 @@ def expire(state: NodeState, *, clock_is_right: bool = False) -> Expired:
         superseded=_delete_superseded(database, retention),
         ignored=_delete_rows(database, retention, "ignored", INSTANCES),
         commitments=_delete_rows(database, retention, "commitments", COMMITMENTS),
+        outcomes=_delete_rows(database, retention, "outcomes", OUTCOMES),
         held=held,
         files=sum(sweep(database, store) for store in (state.received, state.results)),
     )
@@ -163,6 +169,7 @@ def expired_lines(found: Expired, done: bool) -> list[str]:
             (found.superseded, "files of superseded results"),
             (found.ignored, "notes of objects that were passed over"),
             (found.commitments, "commitments"),
+            (found.outcomes, "outcomes of pathology reports without an exam"),
         )
         if number
     ]
@@ -213,6 +220,11 @@ def _due(now: datetime, retention: RetentionSettings) -> dict[str, sa.Select[Any
         "superseded": superseded,
         "ignored": sa.select(INSTANCES.c.id).where(old_instance, is_ignored),
         "commitments": sa.select(COMMITMENTS.c.id).where(old_commitment),
+        "outcomes": sa.select(OUTCOMES.c.id).where(
+            OUTCOMES.c.exam_id.is_(None),
+            OUTCOMES.c.state != OutcomeState.WAITING.value,
+            is_old(OUTCOMES.c.changed_at, retention.exams_days),
+        ),
     }
 
 
@@ -258,6 +270,8 @@ def _delete_exam_rows(connection: sa.Connection, ids: Sequence[int]) -> dict[int
     siblings = sa.select(EXAMS.c.study_instance_uid).where(EXAMS.c.id.not_in(ids))
     for statement in (
         *without_readings(ids),
+        *without_outcomes(OUTCOMES.c.exam_id.in_(ids)),
+        SHADOW_SCORES.delete().where(SHADOW_SCORES.c.exam_id.in_(ids)),
         DELIVERIES.delete().where(DELIVERIES.c.exam_id.in_(ids)),
         FILES.delete().where(FILES.c.result_id.in_(results)),
         OVERLAYS.delete().where(OVERLAYS.c.result_id.in_(results)),
@@ -297,7 +311,10 @@ def _delete_rows(
         now = database.now(connection)
         due = list(connection.execute(_due(now, retention)[kind]).scalars())
         for some in batches(due):
-            connection.execute(table.delete().where(table.c.id.in_(some)))
+            own = table.c.id.in_(some)
+            deletes = without_outcomes(own) if table is OUTCOMES else (table.delete().where(own),)
+            for statement in deletes:
+                connection.execute(statement)
         if due:
             detail: audit.Detail = {"kind": kind, "rows": len(due)}
             audit.append(database, connection, ACTOR, "expired", None, detail)

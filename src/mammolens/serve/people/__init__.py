@@ -10,9 +10,11 @@ from mammolens.serve.people.accounts import (
     close_account,
     list_people,
     open_account,
+    read_email,
     read_person,
     set_administrator,
     set_display_name,
+    set_email,
     set_roles,
 )
 from mammolens.serve.people.api_tokens import (
@@ -107,6 +109,7 @@ __all__ = [
     "offer_second_factor",
     "open_account",
     "open_provider",
+    "read_email",
     "read_person",
     "read_site",
     "release_key",
@@ -117,6 +120,7 @@ __all__ = [
     "session_holds",
     "set_administrator",
     "set_display_name",
+    "set_email",
     "set_reading",
     "set_roles",
     "visible_exam",

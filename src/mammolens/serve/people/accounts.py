@@ -27,9 +27,11 @@ __all__ = [
     "close_account",
     "list_people",
     "open_account",
+    "read_email",
     "read_person",
     "set_administrator",
     "set_display_name",
+    "set_email",
     "set_roles",
 ]
 
@@ -66,6 +68,22 @@ def set_display_name(database: Database, asking: Person, person_id: int, text: s
         detail = {"person": person.name, "display_name": text}
         audit.append(database, connection, asking.actor, "person_renamed", None, detail)
         return known_person(connection, person_id)
+
+
+def read_email(database: Database, person: Person) -> str | None:
+    """Read the address to which a person gets messages; nobody else sees it."""
+    with database.read() as connection:
+        asked = sa.select(PEOPLE.c.email).where(PEOPLE.c.id == person.id)
+        email: str | None = connection.execute(asked).scalar_one()
+    return email
+
+
+def set_email(database: Database, person: Person, email: str | None) -> None:
+    """Let a person get messages at an address, or at none."""
+    with database.write() as connection:
+        connection.execute(PEOPLE.update().where(PEOPLE.c.id == person.id).values(email=email))
+        detail: audit.Detail = {"has_address": email is not None}
+        audit.append(database, connection, person.actor, "email_changed", None, detail)
 
 
 def set_roles(

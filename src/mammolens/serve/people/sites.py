@@ -56,6 +56,7 @@ class Site:
     exam_order: ExamOrder
     double_reading: bool
     language: str
+    notice_mail: bool
 
 
 def list_sites(database: Database, asking: Person) -> list[Site]:
@@ -131,6 +132,7 @@ def set_reading(
     exam_order: ExamOrder | None = None,
     double_reading: bool | None = None,
     language: str | None = None,
+    notice_mail: bool | None = None,
 ) -> Site:
     """Change how exams of a site are read; ``None`` leaves as it is.
 
@@ -145,6 +147,7 @@ def set_reading(
         "exam_order": exam_order and exam_order.value,
         "double_reading": double_reading,
         "language": language,
+        "notice_mail": notice_mail,
     }
     changes = {name: value for name, value in given.items() if value is not None}
     with database.write() as connection:
@@ -243,4 +246,5 @@ def _site(row: sa.Row[Any]) -> Site:
         ExamOrder(row.exam_order),
         row.double_reading,
         row.language,
+        row.notice_mail,
     )

@@ -25,6 +25,8 @@ from mammolens.serve.portal import (
     follow_ups,
     me,
     model_package,
+    monitor,
+    outcomes,
     people,
     reading_reports,
     readings,
@@ -85,6 +87,8 @@ ROUTERS = (
     shares.router,
     consents.router,
     model_package.router,
+    monitor.router,
+    outcomes.router,
 )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from mammolens.core import MarkKind, Standing
 from mammolens.serve.portal.forms import MOST_ID, Form
 from mammolens.serve.worklist import ExamRow, ExamStatus
 
@@ -18,6 +19,7 @@ __all__ = [
     "ExamRowView",
     "ExamView",
     "NewSite",
+    "QualityView",
     "view_row",
 ]
 
@@ -52,6 +54,7 @@ class AiSummaryView(BaseModel):
     doubts: list[str]
     failure: str | None
     model: str
+    from_photograph: bool = Field(description="an image is a photograph of a film: never low")
     notice: str
 
 
@@ -104,6 +107,45 @@ class ArtefactView(BaseModel):
     revision: int
     created_at: datetime
     url: str
+
+
+class MarkView(BaseModel):
+    """A place that shows a criterion: points (row, column) in pixels of the stored image."""
+
+    kind: MarkKind
+    points: list[tuple[float, float]]
+
+
+class CriterionView(BaseModel):
+    """One criterion of quality; `doubt` says that it withholds `low`."""
+
+    name: str
+    standing: Standing
+    reason: str
+    value: float | None
+    limit: float | None
+    unit: str
+    doubt: bool
+    marks: list[MarkView]
+
+
+class ImageQualityView(BaseModel):
+    """The criteria of one picture; null: it has no verdict."""
+
+    sop_instance_uid: str
+    laterality: str | None
+    view_position: str | None
+    rows: int | None
+    columns: int | None
+    criteria: list[CriterionView] | None
+
+
+class QualityView(BaseModel):
+    """The quality of an exam; `ready`: no picture waits for its verdict."""
+
+    ready: bool
+    exam: list[CriterionView]
+    images: list[ImageQualityView]
 
 
 class NewSite(Form):

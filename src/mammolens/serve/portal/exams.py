@@ -21,6 +21,7 @@ from mammolens.serve.portal.exam_forms import (
     ExamRowView,
     ExamView,
     NewSite,
+    QualityView,
     view_row,
 )
 from mammolens.serve.portal.forms import MOST_ID, Id
@@ -131,6 +132,12 @@ def show_ai(exam_id: Id, caller: CallerNow, portal: PortalNow) -> dict[str, Any]
     Where the AI is hidden from the person now the answer is 403 `ai_locked`.
     """
     return worklist.read_overlay(portal.state, caller.person, exam_id)
+
+
+@router.get("/{exam_id}/quality")
+def show_quality(exam_id: Id, caller: CallerNow, portal: PortalNow) -> QualityView:
+    """Give the quality of an exam's pictures, which is judged before and without any score."""
+    return QualityView(**worklist.read_quality(portal.state, caller.person, exam_id))
 
 
 @router.get("/{exam_id}/previews/{sop_instance_uid}", response_class=Response, responses=JPEG)

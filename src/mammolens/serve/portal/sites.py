@@ -32,6 +32,7 @@ class SiteChanges(Form):
     order: ExamOrder | None = None
     double_reading: bool | None = None
     language: Language | None = None
+    notice_mail: bool | None = None
 
 
 @router.get("")
@@ -67,5 +68,6 @@ def change_site(site_id: Id, form: SiteChanges, caller: SessionNow, portal: Port
             exam_order=form.order,
             double_reading=form.double_reading,
             language=form.language,
+            notice_mail=form.notice_mail,
         )
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from mammolens.serve.alerts import announce_notice
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam, visible_exams
 from mammolens.serve.reading.pages import Page, page_of
 from mammolens.serve.reading.records import Reading, own_reading
@@ -75,7 +76,11 @@ def give_notice(database: Database, connection: sa.Connection, reading: Reading,
         "created_at": database.now(connection),
     }
     made = connection.execute(NOTICES.insert().values(row).returning(NOTICES.c.id))
-    return int(made.scalar_one())
+    number = int(made.scalar_one())
+    site = sa.select(EXAMS.c.site_id).where(EXAMS.c.id == reading.exam_id)
+    site_id = connection.execute(site).scalar_one()
+    announce_notice(database, connection, number, site_id, reading.person_id)
+    return number
 
 
 def list_notices(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any, Final
@@ -19,12 +20,15 @@ import sqlalchemy as sa
 from mammolens.core import Laterality
 from mammolens.readings import Answer
 from mammolens.serve.people import Person, Refusal, Refused, read_site
+from mammolens.serve.reading.visibility import ai_is_visible
 from mammolens.serve.record import (
     EXAMS,
     INSTANCES,
     PEOPLE,
     READINGS,
+    RESULTS,
     ROUNDS,
+    SUPERSEDED,
     Database,
     ReadingSlot,
     Role,
@@ -38,7 +42,7 @@ __all__ = ["COLUMNS", "AnswerKind", "ReaderKind", "readers_table"]
 COLUMNS: Final = (
     *("dataset", "image_id", "patient_id", "path", "laterality", "view", "tumour", "malignant"),
     *("birads", "density", "study_id", "reader", "read_as", "without_ai", "kept_after_ai"),
-    *("recalled", "signed_on", "exam_date"),
+    *("recalled", "signed_on", "exam_date", "machine", "age", "ai_category", "ai_score"),
 )
 
 
@@ -86,14 +90,16 @@ def readers_table(
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     with database.write() as connection:
-        for row in _rows(connection, site_id, which):
+        for row in _rows(connection, person, site_id, which):
             writer.writerow([table_cell(cell) for cell in _cells(row, site.key, answer, path_of)])
         detail: audit.Detail = {"site": site.key, "readers": which.value, "answer": answer.value}
         audit.append(database, connection, person.actor, "readings_exported", None, detail)
     return text.getvalue()
 
 
-def _rows(connection: sa.Connection, site_id: int, which: ReaderKind) -> Iterator[sa.Row[Any]]:
+def _rows(
+    connection: sa.Connection, person: Person, site_id: int, which: ReaderKind
+) -> Iterator[sa.Row[Any]]:
     newer = ROUNDS.alias()
     is_newest = ~sa.exists().where(
         newer.c.exam_id == ROUNDS.c.exam_id, newer.c.number > ROUNDS.c.number
@@ -116,6 +122,11 @@ def _rows(connection: sa.Connection, site_id: int, which: ReaderKind) -> Iterato
             EXAMS.c.patient_id,
             EXAMS.c.study_instance_uid,
             EXAMS.c.study_date,
+            EXAMS.c.machine,
+            EXAMS.c.age_years,
+            EXAMS.c.category,
+            RESULTS.c.breasts,
+            ai_is_visible(person).label("shows_ai"),
             PEOPLE.c.name,
             INSTANCES.c.sop_instance_uid,
             INSTANCES.c.digest,
@@ -125,6 +136,7 @@ def _rows(connection: sa.Connection, site_id: int, which: ReaderKind) -> Iterato
         .join(EXAMS, EXAMS.c.id == READINGS.c.exam_id)
         .join(PEOPLE, PEOPLE.c.id == READINGS.c.person_id)
         .join(INSTANCES, INSTANCES.c.exam_id == EXAMS.c.id)
+        .outerjoin(RESULTS, sa.and_(RESULTS.c.exam_id == EXAMS.c.id, ~SUPERSEDED))
         .where(
             EXAMS.c.site_id == site_id,
             ROUNDS.c.state == RoundState.DECIDED.value,
@@ -162,7 +174,24 @@ def _cells(
         _yes_or_no(bool(said.recall)),
         row.signed_at.date().isoformat(),
         row.study_date or "",
+        row.machine or "",
+        "" if row.age_years is None else f"{row.age_years:g}",
+        *_ai(row, side),
     ]
+
+
+def _ai(row: sa.Row[Any], side: Laterality | None) -> tuple[str, str]:
+    """Give category and P(malignant) of the breast, as far as the person may see the AI."""
+    if not row.shows_ai or row.category is None:
+        return "", ""
+    scores = json.loads(row.breasts or "{}")
+    known = side is not None and side.value in scores
+    category = _WITHHELD if row.category == "withheld" else row.category
+    return category, f"{scores[side.value]:.6f}" if side and known else ""
+
+
+_WITHHELD: Final = "intermediate"
+"""The category of a result whose `low` was withheld."""
 
 
 def _yes_or_no(value: bool) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.readings import disagreements
+from mammolens.serve.monitoring import enter_decision
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.reading.answering import (
     Keep,
@@ -207,6 +208,7 @@ def _settle(
         "decided_at": now,
     }
     connection.execute(ROUNDS.update().where(ROUNDS.c.id == current.id).values(decided))
+    enter_decision(database, connection, reading.exam_id, current.id, reading.answer.recall)
     if reading.answer.recall:
         recall = {"exam_id": reading.exam_id, "reading_id": reading.id, "created_at": now}
         insert_once(connection, RECALLS, recall)

@@ -34,6 +34,22 @@ from mammolens.serve.record.field_tables import CONSENTS, SHARES
 from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
+from mammolens.serve.record.monitor_tables import (
+    ALARMS,
+    ALERTS,
+    MONITORS,
+    OBSERVATIONS,
+    AlertKind,
+    Channel,
+)
+from mammolens.serve.record.outcome_tables import (
+    DECISIONS,
+    OUTCOMES,
+    REPORTS,
+    SHADOW_SCORES,
+    OutcomeState,
+    without_outcomes,
+)
 from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
     API_TOKENS,
@@ -101,12 +117,15 @@ from mammolens.serve.record.worklist_rows import (
 __all__ = [
     "ADDENDA",
     "AI_VIEWS",
+    "ALARMS",
+    "ALERTS",
     "API_TOKENS",
     "AUDIT",
     "CLINICAL_ITEMS",
     "COMMITMENTS",
     "CONSENTS",
     "CURRENT",
+    "DECISIONS",
     "DELIVERIES",
     "DEVICES",
     "DIED",
@@ -120,8 +139,11 @@ __all__ = [
     "IS_PRIOR",
     "JOBS",
     "KEYRING",
+    "MONITORS",
     "NOTICES",
+    "OBSERVATIONS",
     "OPINIONS",
+    "OUTCOMES",
     "OVERLAYS",
     "OVERTAKEN",
     "PEOPLE",
@@ -132,10 +154,12 @@ __all__ = [
     "READINGS",
     "RECALLS",
     "REPEATS",
+    "REPORTS",
     "RESULTS",
     "ROLES",
     "ROUNDS",
     "SESSIONS",
+    "SHADOW_SCORES",
     "SHARES",
     "SITES",
     "STEPS",
@@ -144,12 +168,15 @@ __all__ = [
     "UPLOADS",
     "UPLOAD_MEMBERS",
     "WAITS",
+    "AlertKind",
     "AuditHead",
+    "Channel",
     "Database",
     "ExamHeader",
     "ExamOrder",
     "HeldWork",
     "Lease",
+    "OutcomeState",
     "PersonRole",
     "PictureState",
     "Pulse",
@@ -187,5 +214,6 @@ __all__ = [
     "read_overview",
     "server_time",
     "steps",
+    "without_outcomes",
     "without_readings",
 ]

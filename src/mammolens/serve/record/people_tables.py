@@ -87,12 +87,14 @@ SITES: Final = sa.Table(
     sa.Column("exam_order", sa.String(16), nullable=False, server_default="reception"),
     sa.Column("double_reading", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("language", sa.String(8), nullable=False, server_default="en"),
+    sa.Column("notice_mail", sa.Boolean, nullable=False, server_default=sa.false()),
     _one_of("reading_mode", ReadingMode, "reading_mode"),
     _one_of("exam_order", ExamOrder, "exam_order"),
     sqlite_autoincrement=True,
 )
 """`key` is how the settings call a site, and never changes; `name` is what people read. How exams
-are read there: readers answer before the AI is shown unless an administrator says otherwise."""
+are read there: readers answer before the AI is shown unless an administrator says otherwise.
+`notice_mail` says that an urgent finding is also announced by e-mail."""
 
 PEOPLE: Final = sa.Table(
     "people",
@@ -109,6 +111,7 @@ PEOPLE: Final = sa.Table(
     sa.Column("totp_step", sa.BigInteger, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("disabled_at", UtcTime),
+    sa.Column("email", sa.String(254)),
     sa.CheckConstraint("name = lower(name)", name="name"),
     sa.CheckConstraint("password_until IS NULL OR password_hash IS NOT NULL", name="password"),
     sa.CheckConstraint("subject IS NULL OR password_hash IS NULL", name="method"),

@@ -35,6 +35,7 @@ __all__ = [
     "STEPS",
     "Role",
     "WorkState",
+    "work_columns",
 ]
 
 
@@ -79,7 +80,7 @@ def _one_of(column: str, kinds: type[Enum], name: str) -> sa.CheckConstraint:
     return sa.CheckConstraint(f"{column} IN ({listed})", name=name)
 
 
-def _work_columns() -> tuple[SchemaItem, ...]:
+def work_columns() -> tuple[SchemaItem, ...]:
     """Columns of all leased work: the holder, the end of the lease, the number of attempts."""
     return (
         sa.Column("state", sa.String(16), nullable=False),
@@ -187,7 +188,7 @@ JOBS: Final = sa.Table(
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
-    *_work_columns(),
+    *work_columns(),
     sa.UniqueConstraint("exam_id", "version"),
     sqlite_autoincrement=True,
 )
@@ -211,6 +212,7 @@ RESULTS: Final = sa.Table(
     sa.Column("category", sa.String(16), nullable=False),
     sa.Column("malignancy", sa.Float),
     sa.Column("tumour", sa.Float),
+    sa.Column("breasts", sa.Text),
     sa.Column("n_images", sa.Integer, nullable=False),
     sa.Column("n_unreadable", sa.Integer, nullable=False),
     sa.Column("cautions", sa.Text, nullable=False),
@@ -223,7 +225,8 @@ RESULTS: Final = sa.Table(
     sa.CheckConstraint("(category = 'failed') = (malignancy IS NULL)", name="failed"),
     sqlite_autoincrement=True,
 )
-"""`cautions` are the names of the cautions, and of sinks that refused or failed, one a line."""
+"""`cautions` are the names of the cautions, and of sinks that refused or failed, one a line.
+`breasts` is JSON, P(malignant) by laterality; empty for results of an earlier version."""
 
 FILES: Final = sa.Table(
     "files",
@@ -250,7 +253,7 @@ DELIVERIES: Final = sa.Table(
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("route", sa.String(64), nullable=False),
-    *_work_columns(),
+    *work_columns(),
     sa.UniqueConstraint("file_id", "route"),
     sqlite_autoincrement=True,
 )
@@ -324,7 +327,7 @@ STEPS: Final = sa.Table(
     sa.Column("phase", sa.String(16), nullable=False),
     sa.Column("work", sa.Text),
     sa.Column("cancel_asked", sa.Boolean, nullable=False),
-    *_work_columns(),
+    *work_columns(),
     sa.UniqueConstraint("server", "sop_instance_uid"),
     sqlite_autoincrement=True,
 )

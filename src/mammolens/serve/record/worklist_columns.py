@@ -50,6 +50,7 @@ def worklist_columns() -> tuple[sa.Column[object], ...]:
         sa.Column("failure", sa.Text),
         sa.Column("model", sa.String(200)),
         sa.Column("revision", sa.Integer),
+        sa.Column("machine", sa.String(128)),
     )
 
 

@@ -54,6 +54,7 @@ class ExamHeader:
     age_years: float | None = None
     study_date: str | None = None
     accession_number: str | None = None
+    machine: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def enter_header(connection: sa.Connection, exam: sa.Row[Any], header: ExamHeade
         "sex": _line(header.sex, 16),
         "age_years": header.age_years,
         "study_date": iso_date(header.study_date),
+        "machine": _line(header.machine, 128),
     }
     known = {name: getattr(exam, name) or value for name, value in said.items()}
     known["patient_key"] = patient_key(exam, header.patient_id, known["birth_date"])

@@ -6,6 +6,12 @@
 from __future__ import annotations
 
 from mammolens.serve.settings.loading import child_environment, load_settings
+from mammolens.serve.settings.monitor import (
+    AlertSettings,
+    MailSettings,
+    MonitorSettings,
+    WebhookSettings,
+)
 from mammolens.serve.settings.node import (
     DimseSettings,
     ExamSettings,
@@ -16,26 +22,32 @@ from mammolens.serve.settings.node import (
     RouteSettings,
 )
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.pathology import PathologySettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.template import write_template
 from mammolens.serve.settings.uploads import UploadSettings
 from mammolens.serve.settings.web import UpsSettings, WebSettings, is_loopback, secret_key
 
 __all__ = [
+    "AlertSettings",
     "DeidentifySettings",
     "DimseSettings",
     "ExamSettings",
     "IntakeSettings",
     "JobSettings",
+    "MailSettings",
     "ModelSettings",
+    "MonitorSettings",
     "NodeSettings",
     "OidcSettings",
+    "PathologySettings",
     "PeopleSettings",
     "RetentionSettings",
     "RouteSettings",
     "UploadSettings",
     "UpsSettings",
     "WebSettings",
+    "WebhookSettings",
     "child_environment",
     "is_loopback",
     "load_settings",

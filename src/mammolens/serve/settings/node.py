@@ -17,7 +17,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from mammolens.core import TriageCategory
 from mammolens.model import DEFAULT_MODEL
 from mammolens.serve.settings.exams import ExamSettings
+from mammolens.serve.settings.monitor import AlertSettings, MonitorSettings
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
+from mammolens.serve.settings.pathology import PathologySettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.renamed_keys import RenamedKeys, RenamedVariables
 from mammolens.serve.settings.uploads import UploadSettings
@@ -34,6 +36,7 @@ __all__ = [
     "ModelSettings",
     "NodeSettings",
     "OidcSettings",
+    "PathologySettings",
     "PeopleSettings",
     "RetentionSettings",
     "RouteSettings",
@@ -217,6 +220,12 @@ class ModelSettings(_Section):
     """The model, and the prevalence for which its probabilities are given."""
 
     name: str = Field(DEFAULT_MODEL, description="built-in model, or path of a package")
+    shadow: str | None = Field(
+        None,
+        description="second model that also scores every exam, without showing anybody: for"
+        " mammolens outcomes shadow",
+        examples=["/srv/models/candidate"],
+    )
     prevalence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
         None,
         examples=[0.005],
@@ -274,10 +283,13 @@ class NodeSettings(BaseSettings):
         examples=[{"dimse:MG1": "north", "folder:scanner": "south"}],
     )
     uploads: UploadSettings = UploadSettings()
+    monitor: MonitorSettings = MonitorSettings()
+    alerts: AlertSettings = AlertSettings()
     people: PeopleSettings = PeopleSettings()
     oidc: OidcSettings | None = Field(
         None, description="OpenID Connect provider for signing in; none: passwords only"
     )
+    pathology: PathologySettings = PathologySettings()
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
     routes: tuple[RouteSettings, ...] = Field((), description="where results are sent")

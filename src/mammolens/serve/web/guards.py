@@ -38,6 +38,7 @@ worker. The portal adds its sign-in and its page."""
 MOST_BODY: Final[Mapping[str, int]] = {
     "/api/v1/": 1 << 16,
     "/api/v1/clinical": 1 << 22,
+    "/api/v1/pathology": 8 << 20,
     "/api/v1/uploads/": 1 << 40,
 }
 """Longest bodies in bytes by the beginning of the path; for others, see the settings. An upload

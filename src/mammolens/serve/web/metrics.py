@@ -15,6 +15,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from mammolens.errors import StorageError
 from mammolens.serve.holdings import NodeState
+from mammolens.serve.monitoring import MonitorCounts, count_monitors
 from mammolens.serve.record import (
     DELIVERIES,
     EXAMS,
@@ -128,6 +129,7 @@ def _work(state: NodeState) -> Iterator[Metric]:
             sa.select(STEPS.c.phase, sa.func.count()).group_by(STEPS.c.phase)
         ).all()
         runs, waits = _recent_seconds(database, connection)
+        drift = count_monitors(connection)
     waiting = GaugeMetricFamily("mammolens_route_waiting", "Open deliveries.", labels=["route"])
     oldest = GaugeMetricFamily("mammolens_route_oldest_seconds", "Their age.", labels=["route"])
     for route, number, since in routes:
@@ -139,11 +141,25 @@ def _work(state: NodeState) -> Iterator[Metric]:
     phases = GaugeMetricFamily("mammolens_steps", "Procedure steps by phase.", labels=["phase"])
     for phase, number in steps:
         phases.add_metric([phase], number)
-    yield from (waiting, oldest, processes, phases)
+    yield from (waiting, oldest, processes, phases, *_drift(drift))
     yield _quantiles("mammolens_job_seconds", "From queued to done, of the last hour.", runs)
     yield _quantiles(
         "mammolens_exam_seconds", "From the last image to the result, of the last hour.", waits
     )
+
+
+def _drift(seen: MonitorCounts) -> Iterator[Metric]:
+    open_alarms = GaugeMetricFamily(
+        "mammolens_drift_alarms", "Open alarms of the drift monitor.", labels=["measure"]
+    )
+    for measure, number in seen.alarms.items():
+        open_alarms.add_metric([measure], number)
+    messages = GaugeMetricFamily("mammolens_alerts", "Messages to people.", labels=["state"])
+    for kind in WorkState:
+        messages.add_metric([kind.value], seen.alerts.get(kind.value, 0))
+    text = "Observations that the monitors have not seen."
+    yield from (open_alarms, messages)
+    yield GaugeMetricFamily("mammolens_observations_waiting", text, value=seen.waiting)
 
 
 def _recent_seconds(

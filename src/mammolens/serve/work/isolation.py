@@ -28,10 +28,11 @@ from mammolens.serve import logs
 from mammolens.serve.holdings import NodeState, join_state, own_fault
 from mammolens.serve.record import DIED
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.work.performance import perform
+from mammolens.serve.work.performance import perform, score_silently
 from mammolens.serve.work.pictures import Picture, PictureTask, make_pictures
 from mammolens.serve.work.queue import Job
 from mammolens.serve.work.results import Outcome, ResultFile
+from mammolens.serve.work.shadow import ShadowScore
 
 __all__ = ["Child", "Failure", "JobFailed", "explain"]
 
@@ -69,6 +70,13 @@ def explain(error: Exception) -> Failure:
     return Failure(
         f"{type(error).__name__}{message}", None if fault is None else (fault.errno or 0)
     )
+
+
+@dataclass(frozen=True)
+class _Silent:
+    """An exam that the second model shall score."""
+
+    job: Job
 
 
 @dataclass
@@ -128,6 +136,17 @@ class Child:
         outcome, files = self._ask(job, longest_s)
         return outcome, files
 
+    def score_silently(self, job: Job, longest_s: float) -> ShadowScore | None:
+        """Let the child score an exam with the second model; ``None`` if it has none.
+
+        Raises
+        ------
+        JobFailed
+            As `perform`.
+        """
+        found: ShadowScore | None = self._ask(_Silent(job), longest_s)
+        return found
+
     def show(self, tasks: Sequence[PictureTask], longest_s: float) -> list[Picture]:
         """Let the child make pictures.
 
@@ -139,7 +158,7 @@ class Child:
         pictures: list[Picture] = self._ask(list(tasks), longest_s)
         return pictures
 
-    def _ask(self, task: Job | list[PictureTask], longest_s: float) -> Any:
+    def _ask(self, task: Job | _Silent | list[PictureTask], longest_s: float) -> Any:
         assert self._process is not None
         assert self._pipe is not None
         process, pipe = self._process, self._pipe
@@ -191,6 +210,7 @@ def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> Non
         package = ModelPackage.load(settings.model.name, threads=threads)
         path = settings.model.fusion
         fusion = None if path is None else read_fusion(path, package.model_id)
+        shadow = _load_shadow(settings, threads)
         opened = join_state(settings)
     except Exception as error:
         pipe.send(explain(error).text)
@@ -199,16 +219,32 @@ def _serve(pipe: Connection, settings: NodeSettings, threads: int | None) -> Non
         pipe.send(None)
         with contextlib.suppress(EOFError, OSError):
             while True:
-                pipe.send(_answer(state, package, fusion, pipe.recv()))
+                pipe.send(_answer(state, package, fusion, shadow, pipe.recv()))
+
+
+def _load_shadow(settings: NodeSettings, threads: int | None) -> ModelPackage | None:
+    """Load the second model; if that fails, exams are analysed all the same."""
+    if settings.model.shadow is None:
+        return None
+    try:
+        shadow = ModelPackage.load(settings.model.shadow, threads=threads)
+        shadow.card.for_breasts()
+    except MammolensError as error:
+        logs.event(ROOM, "shadow_not_loaded", logging.ERROR, error=type(error).__name__)
+        return None
+    return shadow
 
 
 def _answer(
     state: NodeState,
     package: ModelPackage,
     fusion: Fusion | None,
-    task: Job | list[PictureTask],
-) -> tuple[Outcome, list[ResultFile]] | list[Picture] | Failure:
+    shadow: ModelPackage | None,
+    task: Job | _Silent | list[PictureTask],
+) -> tuple[Outcome, list[ResultFile]] | list[Picture] | ShadowScore | Failure | None:
     try:
+        if isinstance(task, _Silent):
+            return score_silently(state, shadow, task.job) if shadow is not None else None
         if isinstance(task, Job):
             return perform(state, package, task, fusion)
         return make_pictures(state, package, task)

@@ -26,6 +26,7 @@ from mammolens.exams import ExamPlan, identity_cautions, load_exam, parse_views
 from mammolens.images import ImageFile, identify
 from mammolens.images.dicom import describe_dicom
 from mammolens.model import ModelPackage
+from mammolens.monitor import exam_values
 from mammolens.run import describe_run
 from mammolens.serve import logs
 from mammolens.serve.clinical import items_of
@@ -49,6 +50,7 @@ from mammolens.serve.work.results import (
     read_inputs,
     read_predecessor,
 )
+from mammolens.serve.work.shadow import ShadowScore
 from mammolens.serve.work.stored_objects import (
     StoredFile,
     check_digests,
@@ -58,7 +60,7 @@ from mammolens.serve.work.stored_objects import (
 from mammolens.sinks import Artefact, RunInfo, exam_artefacts, find_sink, needs_pictures
 from mammolens.wording import view_name
 
-__all__ = ["perform"]
+__all__ = ["perform", "score_silently"]
 
 _REASONS: Final = frozenset({"low_withheld", "not_validated"})
 """Cautions that say why the result is not to be taken as it stands."""
@@ -109,8 +111,32 @@ def perform(
         failure=None if scores else "; ".join(c.message for c in prediction.cautions),
         withheld=any(caution.name == "low_withheld" for caution in prediction.cautions),
         overlay=pack(ai_overlay(prediction)),
+        watched=exam_values(prediction),
+        breasts=tuple(
+            (one.laterality.value, one.scores.malignant)
+            for one in prediction.breasts
+            if one.laterality is not None
+        ),
     )
     return outcome, files
+
+
+def score_silently(state: NodeState, package: ModelPackage, job: Job) -> ShadowScore:
+    """Score an exam with a second model, without fusion; nothing is written, no sink is asked.
+
+    Raises
+    ------
+    StorageError
+        Objects cannot be read now.
+    """
+    prediction = _predict(state, package, job, read_inputs(state.database, job), None)
+    model, scores = prediction.model, prediction.scores
+    return ShadowScore(
+        prediction.category.value,
+        scores.malignant if scores else None,
+        f"{model.name} {model.version}",
+        model.digest,
+    )
 
 
 def _doubts(prediction: Prediction) -> tuple[tuple[str, str], ...]:
@@ -127,7 +153,7 @@ def _predict(
     package: ModelPackage,
     job: Job,
     inputs: ExamInputs,
-    fusion: Fusion | None,
+    fusion: Fusion | None = None,
 ) -> Prediction:
     began = time.monotonic()
     settings = state.settings

@@ -17,11 +17,13 @@ import cv2
 import numpy as np
 import sqlalchemy as sa
 
+from mammolens.core import ImageQuality, quality_record
 from mammolens.errors import InputError
 from mammolens.images import ImageFile, identify
 from mammolens.images.dicom import read_for_display
 from mammolens.model import ModelPackage
 from mammolens.preprocess import make_display, prepare
+from mammolens.quality import assess
 from mammolens.serve.holdings import NodeState, Store, exam_header
 from mammolens.serve.record import (
     EXAMS,
@@ -178,15 +180,27 @@ def _shown(
     """Describe an object and draw its preview, both as the stored picture lies."""
     shown = read_for_display(file.read_bytes(), file.name)
     mammogram = shown.mammogram
+    quality: dict[str, Any] = {}
     try:
-        view = prepare(mammogram, package.card.for_breasts())
+        config = package.card.for_breasts()
+        view = prepare(mammogram, config)
+        quality = {"quality": _judged(assess(mammogram, view, config))}
         found = Found(view.photometric, view.geometry, view.padding)
         drawn = replace(mammogram, voi=view.voi, other_voi=(), padding=view.padding)
         preview = make_display(drawn, view.photometric, PREVIEW_PX).pixels
     except InputError:  # no breast was found: what is stored is shown as it is
         found = None
         preview = make_display(mammogram, mammogram.photometric, PREVIEW_PX).pixels
-    return image_facts(shown, found) | {"banner": banner_of(shown.dataset)}, preview
+    return image_facts(shown, found) | {"banner": banner_of(shown.dataset)} | quality, preview
+
+
+def _judged(quality: ImageQuality) -> dict[str, Any]:
+    """The verdict as it is kept beside a preview; no score is part of it."""
+    return {
+        "criteria": quality_record(quality.criteria),
+        "linePx": quality.nipple_line_px,
+        "lineMm": quality.nipple_line_mm,
+    }
 
 
 def enter_pictures(database: Database, received: Store, pictures: Sequence[Picture]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,9 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.core import ModelId, TriageCategory
+from mammolens.monitor import ExamValues
 from mammolens.serve.holdings import Store, Stored
+from mammolens.serve.monitoring import enter_result
 from mammolens.serve.record import (
-    DELIVERIES,
     EXAMS,
     FILES,
     INSTANCES,
@@ -22,15 +24,14 @@ from mammolens.serve.record import (
     Database,
     Role,
     Verdict,
-    WorkState,
     audit,
     doubt_verdict,
     enter_verdict,
-    insert_once,
     leases,
 )
 from mammolens.serve.settings import RouteSettings
 from mammolens.serve.work.queue import Job
+from mammolens.serve.work.result_deliveries import earlier_deliveries, enter_delivery
 
 __all__ = [
     "ExamInputs",
@@ -100,7 +101,8 @@ class Outcome:
     """The outcome of an analysis; probabilities are ``None`` exactly if it failed.
 
     `cautions` are names, not sentences, without identifiers. `doubts` are (name, text), and
-    `withheld` means that the exam would have been low without them; `overlay` is packed JSON.
+    `withheld` means that the exam would have been low without them; `overlay` is packed JSON;
+    `watched` is for the drift monitor.
     """
 
     category: TriageCategory
@@ -116,6 +118,8 @@ class Outcome:
     failure: str | None = None
     withheld: bool = False
     overlay: bytes | None = None
+    watched: ExamValues | None = None
+    breasts: tuple[tuple[str, float], ...] = ()
 
     def verdict(self, revision: int) -> Verdict:
         """Say what a worklist shows of it."""
@@ -234,6 +238,7 @@ def commit_result(
                 category=outcome.category.value,
                 malignancy=outcome.malignancy,
                 tumour=outcome.tumour,
+                breasts=json.dumps(dict(outcome.breasts)),
                 n_images=outcome.n_images,
                 n_unreadable=outcome.n_unreadable,
                 cautions="\n".join(outcome.cautions),
@@ -247,7 +252,9 @@ def commit_result(
         enter_verdict(connection, job.exam_id, outcome.verdict(revision))
         doubt_verdict(connection, EXAMS.c.id == job.exam_id, EXAMS.c.version > job.version)
         _enter_overlay(connection, job.exam_id, int(result_id), outcome.overlay)
-        routes_before, sent = _earlier_deliveries(connection, job.exam_id)
+        if revision == 1 and outcome.watched is not None:
+            enter_result(database, connection, job.exam_id, int(result_id), outcome.watched)
+        routes_before, sent = earlier_deliveries(connection, job.exam_id)
         for file in files:
             file_id = _enter_file(connection, int(result_id), file)
             store.require(file.stored.digest)
@@ -255,7 +262,7 @@ def commit_result(
                 if (file.sop_instance_uid, route.name) in sent:
                     continue
                 if route.wants(file.sink, outcome.category, revision, route.name in routes_before):
-                    _enter_delivery(database, connection, job, file_id, revision, route.name)
+                    enter_delivery(database, connection, job, file_id, revision, route.name)
         detail = {
             "category": outcome.category.value,
             "files": len(files),
@@ -287,64 +294,14 @@ def _newest(exam_id: int) -> sa.Select[tuple[int, int]]:
     )
 
 
-def _earlier_deliveries(
-    connection: sa.Connection, exam_id: int
-) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
-    """Give the routes of earlier results of an exam, and the objects that each route has or gets.
-
-    If a route sent a result, it also sends its correction. An object that did not change keeps its
-    UID and is sent only once.
-    """
-    rows = connection.execute(
-        sa.select(DELIVERIES.c.route, DELIVERIES.c.state, FILES.c.sop_instance_uid)
-        .join(FILES, FILES.c.id == DELIVERIES.c.file_id)
-        .where(DELIVERIES.c.exam_id == exam_id)
-    ).all()
-    objects = [row for row in rows if row.sop_instance_uid and row.state != WorkState.DEAD.value]
-    return (
-        frozenset(row.route for row in rows),
-        frozenset((row.sop_instance_uid, row.route) for row in objects),
-    )
-
-
 def _enter_file(connection: sa.Connection, result_id: int, file: ResultFile) -> int:
-    return int(
-        connection.execute(
-            FILES.insert()
-            .values(
-                result_id=result_id,
-                sink=file.sink,
-                name=file.name,
-                digest=file.stored.digest,
-                size=file.stored.size,
-                sop_class_uid=file.sop_class_uid,
-                sop_instance_uid=file.sop_instance_uid,
-            )
-            .returning(FILES.c.id)
-        ).scalar_one()
-    )
-
-
-def _enter_delivery(
-    database: Database,
-    connection: sa.Connection,
-    job: Job,
-    file_id: int,
-    revision: int,
-    route: str,
-) -> None:
-    now = database.now(connection)
-    insert_once(
-        connection,
-        DELIVERIES,
-        {
-            "file_id": file_id,
-            "exam_id": job.exam_id,
-            "revision": revision,
-            "route": route,
-            "state": WorkState.QUEUED.value,
-            "attempts": 0,
-            "not_before": now,
-            "created_at": now,
-        },
-    )
+    row = {
+        "result_id": result_id,
+        "sink": file.sink,
+        "name": file.name,
+        "digest": file.stored.digest,
+        "size": file.stored.size,
+        "sop_class_uid": file.sop_class_uid,
+        "sop_instance_uid": file.sop_instance_uid,
+    }
+    return int(connection.execute(FILES.insert().values(row).returning(FILES.c.id)).scalar_one())

@@ -34,6 +34,7 @@ from mammolens.serve.work.pictures import (
 )
 from mammolens.serve.work.queue import Job, claim_job, queue_due
 from mammolens.serve.work.results import commit_result
+from mammolens.serve.work.shadow import enter_shadow
 from mammolens.sinks import find_sink
 
 __all__ = ["work"]
@@ -204,7 +205,20 @@ def _perform(state: NodeState, child: Child, pulse: Pulse, job: Job) -> bool:
         return False
     fields |= {"seconds": round(time.monotonic() - began, 3), "category": outcome.category.value}
     logs.event(ROOM, "job_done" if result else "lease_lost", result=result, **fields)
+    if result and state.settings.model.shadow is not None:
+        _score_silently(state, child, job, longest_s)
     return result is not None
+
+
+def _score_silently(state: NodeState, child: Child, job: Job, longest_s: float) -> None:
+    """Let the second model score an exam after its result; a failure changes nothing of that."""
+    try:
+        score = child.score_silently(job, longest_s)
+        if score is not None:
+            enter_shadow(state.database, job, score)
+    except Exception as error:
+        kind = type(error).__name__
+        logs.event(ROOM, "shadow_failed", logging.ERROR, error=kind, exam=job.exam_id)
 
 
 def _fail(state: NodeState, job: Job, failure: Failure) -> None:

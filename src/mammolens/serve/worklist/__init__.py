@@ -13,6 +13,7 @@ from mammolens.serve.worklist.exams import (
     list_artefacts,
     list_patient_exams,
     note_listed,
+    overlay_of,
     prior_ids,
     read_artefact,
     read_exam,
@@ -22,6 +23,7 @@ from mammolens.serve.worklist.exams import (
 )
 from mammolens.serve.worklist.listing import ListOrder, Page, Place, Question, list_exams
 from mammolens.serve.worklist.preferences import Preference, read_preference, save_preference
+from mammolens.serve.worklist.quality import read_quality
 from mammolens.serve.worklist.rows import AiSummary, ExamRow, ExamStatus, read_rows
 from mammolens.serve.worklist.viewing import Addresses, view_exam
 
@@ -46,6 +48,7 @@ __all__ = [
     "list_exams",
     "list_patient_exams",
     "note_listed",
+    "overlay_of",
     "prior_ids",
     "read_artefact",
     "read_exam",
@@ -53,6 +56,7 @@ __all__ = [
     "read_overlay",
     "read_preference",
     "read_preview",
+    "read_quality",
     "read_rows",
     "save_preference",
     "view_exam",

@@ -39,6 +39,7 @@ __all__ = [
     "list_artefacts",
     "list_patient_exams",
     "note_listed",
+    "overlay_of",
     "prior_ids",
     "read_artefact",
     "read_exam",

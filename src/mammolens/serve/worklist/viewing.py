@@ -134,6 +134,7 @@ def _objects(
 def _image(exam: ExamRow, row: sa.Row[Any], addresses: Addresses) -> dict[str, Any]:
     facts = unpack(row.facts)
     facts.pop("banner", None)
+    facts.pop("quality", None)  # it has a route of its own
     if facts.pop("notAnalysed", None) and facts["kind"] != "tomosynthesis":
         facts["labels"] = [*facts["labels"], "not analysed"]
     uid, series = row.sop_instance_uid, row.series_instance_uid or ""

@@ -25,6 +25,8 @@ const BROAD_BORDER = 0.15;
 const BROAD_SATURATED = 0.6;
 const THIN_BORDER = 0.025;
 const THIN_SATURATED = 0.3;
+const BORDER_DEPTH = 0.01;
+const BORDER_ENDS = 0.5;
 const AIR_PEAK = 0.6;
 const AIR_TO_OTSU = 0.18;
 const ABOVE_AIR = 4;
@@ -52,11 +54,12 @@ export function looksInverted(grey: Float32Array): boolean {
   return bright / grey.length > INVERTED_SHARE && bright > INVERTED_RATIO * dark;
 }
 
-export function findBreast({ grey, h, w }: Thumbnail): BreastRegion | null {
+/** @param version of the preparation: 2 does not take a white muscle for a border of the film */
+export function findBreast({ grey, h, w }: Thumbnail, version = 1): BreastRegion | null {
   const bytes = new Uint8Array(grey.length);
   for (let i = 0; i < bytes.length; i++) bytes[i] = Math.fround(grey[i] * 255);
   const picture = median3(bytes, h, w);
-  const inside = insideFilm(picture, h, w);
+  const inside = insideFilm(picture, h, w, version);
   const level = airLevel(picture, inside);
   const foreground = picture.map((v, i) => Number(v > level && inside[i] !== 0));
   const disc = ellipse(Math.max(2, rint(OPENING_RADIUS * Math.max(h, w))));
@@ -116,7 +119,7 @@ export function edgeFills(
 }
 
 /** Without white film borders: outer rows and columns that are mostly saturated. */
-function insideFilm(picture: Bytes, h: number, w: number): Bytes {
+function insideFilm(picture: Bytes, h: number, w: number, version: number): Bytes {
   const rows = new Float64Array(h);
   const cols = new Float64Array(w);
   for (let y = 0; y < h; y++) {
@@ -126,17 +129,26 @@ function insideFilm(picture: Bytes, h: number, w: number): Bytes {
       cols[x]++;
     }
   }
-  const [y0, y1] = within(rows, w);
-  const [x0, x1] = within(cols, h);
+  const [y0, y1] = within(rows, w, version);
+  const [x0, x1] = within(cols, h, version);
   const inside = new Uint8Array(h * w);
   for (let y = y0; y < y1; y++) if (x1 > x0) inside.fill(1, y * w + x0, y * w + x1);
   return inside;
 }
 
-function within(counts: Float64Array, length: number): [number, number] {
+function within(counts: Float64Array, length: number, version: number): [number, number] {
   const shares = counts.map((count) => count / length);
-  const end = shares.length - borderWidth(shares.slice().reverse());
-  return [borderWidth(shares), end];
+  const widthOf = version === 1 ? borderWidth : sharpBorderWidth;
+  const end = shares.length - widthOf(shares.slice().reverse());
+  return [widthOf(shares), end];
+}
+
+/** As `borderWidth`; 0 if the white does not end at once, as that of a muscle. */
+function sharpBorderWidth(share: Float64Array): number {
+  const width = borderWidth(share);
+  const deeper = share[width + rint(BORDER_DEPTH * share.length)];
+  if (width === 0 || deeper === undefined) return width;
+  return deeper < BORDER_ENDS * Math.max(...share.subarray(0, width)) ? width : 0;
 }
 
 function borderWidth(share: Float64Array): number {

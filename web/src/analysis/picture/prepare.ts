@@ -17,6 +17,8 @@ export interface PreprocessConfig {
   readonly width: number;
   readonly low_percentile: number;
   readonly high_percentile: number;
+  /** Version of the masks; 1 is that of packages whose card names none. */
+  readonly version: 1 | 2;
 }
 
 /** The whole reduced picture, for the input gate. */
@@ -39,7 +41,10 @@ export interface PreparedView {
 }
 
 export function prepare(given: Mammogram, config: PreprocessConfig): PreparedView {
-  const { mammogram, thumbnail, stride, region, quarterTurns, cautions } = trustedPicture(given);
+  const { mammogram, thumbnail, stride, region, quarterTurns, cautions } = trustedPicture(
+    given,
+    config.version,
+  );
   if (region === null) {
     throw new Refusal("NotAMammogram", "no breast was found in the picture", {
       source: given.ref.path,

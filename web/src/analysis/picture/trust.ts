@@ -58,7 +58,7 @@ interface Preview {
   readonly greys: number;
 }
 
-export function trustedPicture(given: Mammogram): TrustedPicture {
+export function trustedPicture(given: Mammogram, version = 1): TrustedPicture {
   refuseFlat(given);
   const { rows, cols } = given.pixels;
   const stride = Math.max(1, Math.ceil(Math.max(rows, cols) / THUMBNAIL_PX));
@@ -67,6 +67,7 @@ export function trustedPicture(given: Mammogram): TrustedPicture {
   const [preview, more] = bestPreview(padded, raw);
   const cautions = [...notes, ...more, ...pictureDoubts(preview)];
   let { mammogram, thumbnail, region } = preview;
+  if (version !== 1 && region !== null) region = findBreast(thumbnail, version);
   let quarterTurns = 0;
   if (region !== null) {
     const [quarters, turns] = decideTurn(mammogram.orientation, region, thumbnail.w);
@@ -77,7 +78,7 @@ export function trustedPicture(given: Mammogram): TrustedPicture {
     mammogram = turned(mammogram, quarterTurns);
     const again = thinned(mammogram, stride);
     thumbnail = { grey: toGrey(again.data, mammogram), h: again.h, w: again.w };
-    region = findBreast(thumbnail);
+    region = findBreast(thumbnail, version);
   }
   return { mammogram, thumbnail, stride, region, quarterTurns, cautions };
 }

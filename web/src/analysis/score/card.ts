@@ -34,7 +34,7 @@ const KEYS =
   "architecture calibration operating_points finding_level gate training validation " +
   "tumour_vouched intended_use weaknesses licence attribution";
 const PREPROCESS_KEYS =
-  "height width denoise denoise_size_px low_percentile high_percentile clahe_clip clahe_tiles pectoral";
+  "height width denoise denoise_size_px low_percentile high_percentile clahe_clip clahe_tiles pectoral version";
 const CALIBRATION_KEYS = "temperature bias fitted_on n prior age";
 
 /** @throws Refusal if the card is damaged, or asks for a step that this device does not have */
@@ -93,7 +93,11 @@ function preprocessOf(given: Fields): PreprocessConfig {
   if (given.denoise !== "none") throw unported("preprocess.denoise", given.denoise);
   if (given.clahe_clip !== 0) throw unported("preprocess.clahe_clip", given.clahe_clip);
   if (given.pectoral !== "keep") throw unported("preprocess.pectoral", given.pectoral);
+  if (![undefined, 1, 2].includes(given.version as number | undefined)) {
+    throw unported("preprocess.version", given.version);
+  }
   const config = {
+    version: (given.version ?? 1) as 1 | 2,
     height: number(given, "height"),
     width: number(given, "width"),
     low_percentile: number(given, "low_percentile"),

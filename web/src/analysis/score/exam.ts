@@ -5,6 +5,7 @@ import type { Exam } from "../exams/load";
 import { admit } from "../gate/gate";
 import type { Geometry } from "../picture/geometry";
 import { type PreparedView, prepare } from "../picture/prepare";
+import { qualityDoubts } from "../quality/doubts";
 import {
   type Category,
   type Caution,
@@ -75,8 +76,9 @@ const PREFIX = "the model was not validated for ";
 export function admitted(mammogram: Mammogram, model: Model): Kept {
   const view = prepare(mammogram, model.card.preprocess);
   const notes = admit(view, model.card.gate, mammogram.ref.path);
+  const doubts = qualityDoubts(mammogram, view, model.card.preprocess);
   const { ref, header } = mammogram;
-  return { ref, header, view: { ...view, cautions: [...view.cautions, ...notes] } };
+  return { ref, header, view: { ...view, cautions: [...view.cautions, ...notes, ...doubts] } };
 }
 
 /** @param prevalence share of malignant breasts; null uses that of the card */

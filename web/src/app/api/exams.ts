@@ -3,7 +3,16 @@
 import type { Exam } from "../../viewer/exam";
 import { API, type Client, queryOf } from "./client";
 import { problemOf } from "./problem";
-import type { Artefact, Clinical, ExamDetail, ExamRow, Id, Page, SavedFilter } from "./types";
+import type {
+  Artefact,
+  Clinical,
+  ExamDetail,
+  ExamQuality,
+  ExamRow,
+  Id,
+  Page,
+  SavedFilter,
+} from "./types";
 
 /** Where the viewer reads an exam. */
 export const viewerUrl = (id: Id) => `${API}/exams/${id}/viewer`;
@@ -20,6 +29,7 @@ export function examsApi(client: Client) {
         signal ? { signal } : {},
       ),
     show: (id: Id) => client.call<ExamDetail>("GET", `/exams/${id}`),
+    quality: (id: Id) => client.call<ExamQuality>("GET", `/exams/${id}/quality`),
     artefacts: (id: Id) => client.call<readonly Artefact[]>("GET", `/exams/${id}/artefacts`),
     clinical: (id: Id) => client.call<Clinical>("GET", `/exams/${id}/clinical`),
     stateClinical: (

@@ -1,7 +1,7 @@
 /** Signing in and out, and what belongs to the account of the person who is signed in. */
 
 import type { Client } from "./client";
-import type { ApiToken, Id, Session, SessionNote, Ways } from "./types";
+import type { ApiToken, EmailView, Id, Session, SessionNote, Ways } from "./types";
 
 export const PROVIDER_URL = "/api/v1/sign-in/oidc";
 
@@ -29,6 +29,9 @@ export function accountApi(client: Client) {
     sessions: () => client.call<readonly SessionNote[]>("GET", "/sessions"),
     endSession: (id: Id) => client.call<void>("DELETE", `/sessions/${id}`),
     endOtherSessions: () => client.call<{ ended: number }>("DELETE", "/sessions"),
+    email: () => client.call<EmailView>("GET", "/me/email"),
+    setEmail: (email: string | null) =>
+      client.call<EmailView>("PUT", "/me/email", { body: { email } }),
     tokens: () => client.call<readonly ApiToken[]>("GET", "/tokens"),
     makeToken: (name: string, days: number) =>
       client.call<ApiToken & { token: string }>("POST", "/tokens", { body: { name, days } }),

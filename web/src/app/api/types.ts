@@ -77,6 +77,8 @@ export interface Site {
   readonly reading_mode: ReadingMode;
   readonly order: Order;
   readonly double_reading: boolean;
+  /** Urgent findings are announced by e-mail. */
+  readonly notice_mail: boolean;
   readonly language: string;
 }
 
@@ -98,6 +100,8 @@ export interface AiSummary {
   readonly doubts: readonly string[];
   readonly failure: string | null;
   readonly model: string;
+  /** An image is a photograph of a film: the exam is never low. */
+  readonly from_photograph: boolean;
   readonly notice: string;
 }
 
@@ -147,6 +151,42 @@ export interface Artefact {
   readonly revision: number;
   readonly created_at: string;
   readonly url: string;
+}
+
+export interface QualityMark {
+  readonly kind: "box" | "line" | "point";
+  /** (row, column) in pixels of the stored image; a box has two corners. */
+  readonly points: readonly (readonly [row: number, column: number])[];
+}
+
+export interface Criterion {
+  readonly name: string;
+  readonly standing: "good" | "poor" | "not_assessable";
+  readonly reason: string;
+  readonly value: number | null;
+  readonly limit: number | null;
+  readonly unit: string;
+  /** Whether it withholds `low`. */
+  readonly doubt: boolean;
+  readonly marks: readonly QualityMark[];
+}
+
+export interface ImageQuality {
+  readonly sop_instance_uid: string;
+  readonly laterality: "L" | "R" | null;
+  readonly view_position: string | null;
+  readonly rows: number | null;
+  readonly columns: number | null;
+  /** Null: the picture has no verdict. */
+  readonly criteria: readonly Criterion[] | null;
+}
+
+/** The quality of an exam's pictures; no part of it comes from the AI. */
+export interface ExamQuality {
+  /** Whether no picture waits for its verdict. */
+  readonly ready: boolean;
+  readonly exam: readonly Criterion[];
+  readonly images: readonly ImageQuality[];
 }
 
 export interface ClinicalItem {
@@ -301,6 +341,12 @@ export interface Recall {
   readonly closed_at: string | null;
   readonly closed_by: string | null;
   readonly reason: string | null;
+}
+
+/** Where messages to a person go; whether the server can send any. */
+export interface EmailView {
+  readonly email: string | null;
+  readonly can_send: boolean;
 }
 
 export interface AuditEntry {

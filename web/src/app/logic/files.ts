@@ -4,6 +4,8 @@ export interface NamedFile {
   readonly file: File;
   /** Path below the chosen folder, with "/" between. */
   readonly name: string;
+  /** What else the server is told of it, such as that it is a photograph of a film. */
+  readonly facts?: Readonly<Record<string, string>>;
 }
 
 /** Files that no camera or archive writes for us: they are left out, and counted. */
@@ -11,6 +13,18 @@ const LEFT_OUT = /(^|\/)(\.[^/]*|Thumbs\.db|desktop\.ini|__MACOSX\/.*)$/i;
 
 export function isLeftOut(name: string): boolean {
   return LEFT_OUT.test(name);
+}
+
+/** Brands of an ISO base media file (ISO/IEC 23008-12) that hold photographs of iPhones. */
+const HEIC = /^(heic|heix|hevc|heim|heis|mif1|msf1)$/;
+
+/** Whether a file is a HEIC photograph, which neither the server nor most browsers read. */
+export async function isHeic(file: Blob): Promise<boolean> {
+  const head = await file
+    .slice(4, 12)
+    .text()
+    .catch(() => "");
+  return head.startsWith("ftyp") && HEIC.test(head.slice(4));
 }
 
 export function fromInput(files: Iterable<File>): readonly NamedFile[] {

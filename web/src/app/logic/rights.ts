@@ -42,12 +42,15 @@ export function pagesOf(person: Person): readonly PageName[] {
     ["opinions", reads],
     ["notices", true],
     ["recalls", true],
+    ["outcomes", reads || administers(person)],
+    ["site-audit", administers(person)],
     ["upload", hasRole(person, "uploader") || administers(person)],
     ["analysis", !examines],
     ["device", true],
     ["people", administers(person)],
     ["sites", administers(person)],
     ["audit", person.is_administrator],
+    ["monitor", administers(person)],
   ];
   return pages.filter(([, shown]) => shown).map(([page]) => page);
 }

@@ -14,9 +14,12 @@ export const PAGES = [
   "opinions",
   "notices",
   "recalls",
+  "outcomes",
+  "site-audit",
   "people",
   "sites",
   "audit",
+  "monitor",
   "account",
   "device",
 ] as const;

@@ -14,11 +14,15 @@ const FieldPage = lazy(() => import("./field/field_page"));
 const PeoplePage = lazy(() => import("./admin/people_page"));
 const SitesPage = lazy(() => import("./admin/sites_page"));
 const AuditPage = lazy(() => import("./admin/audit_page"));
+const MonitorPage = lazy(() => import("./monitor/monitor_page"));
 const AccountPage = lazy(() => import("./account/account_page"));
 const DevicePage = lazy(() => import("./device/device_page"));
 const OpinionsPage = lazy(() => import("./lists/opinions_page"));
 const NoticesPage = lazy(() => import("./lists/notices_page"));
 const RecallsPage = lazy(() => import("./lists/recalls_page"));
+const OutcomeQueuePage = lazy(() => import("./outcomes/queue_page"));
+const OutcomePage = lazy(() => import("./outcomes/outcome_page"));
+const SiteAuditPage = lazy(() => import("./outcomes/site_audit_page"));
 const PatientPage = lazy(() => import("./lists/patient_page"));
 
 export function Pages({ route }: { route: Route }) {
@@ -60,6 +64,10 @@ function OnePage({ route }: { route: Route }) {
       return <NoticesPage />;
     case "recalls":
       return <RecallsPage />;
+    case "outcomes":
+      return exam === null ? <OutcomeQueuePage /> : <OutcomePage key={exam} id={exam} />;
+    case "site-audit":
+      return administers(person) ? <SiteAuditPage /> : <NotAllowed />;
     case "account":
       return <AccountPage />;
     case "device":
@@ -70,6 +78,8 @@ function OnePage({ route }: { route: Route }) {
       return administers(person) ? <SitesPage /> : <NotAllowed />;
     case "audit":
       return administers(person) ? <AuditPage /> : <NotAllowed />;
+    case "monitor":
+      return administers(person) ? <MonitorPage id={exam} /> : <NotAllowed />;
     case "worklist":
       return <WorklistPage route={route} />;
   }

@@ -6,6 +6,7 @@ import type { DevicesApi } from "../api/devices";
 import type { Events } from "../api/events";
 import type { examsApi } from "../api/exams";
 import type { ModelApi } from "../api/model";
+import type { outcomesApi } from "../api/outcomes";
 import type { auditApi, peopleApi, sitesApi } from "../api/people";
 import type { followUpApi, readingsApi } from "../api/readings";
 import type { accountApi, SessionApi } from "../api/session";
@@ -29,6 +30,7 @@ export interface Apis {
   readonly audit: ReturnType<typeof auditApi>;
   readonly exams: ReturnType<typeof examsApi>;
   readonly readings: ReturnType<typeof readingsApi>;
+  readonly outcomes: ReturnType<typeof outcomesApi>;
   readonly followUp: ReturnType<typeof followUpApi>;
   readonly uploads: UploadsApi;
   readonly devices: DevicesApi;

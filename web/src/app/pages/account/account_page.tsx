@@ -8,6 +8,7 @@ import { useAction, useLoad, useTitle } from "../../parts/hooks";
 import { LanguageChoice } from "../../parts/language";
 import { Table } from "../../parts/list_page";
 import { LEAST_CHARS } from "../../session/steps";
+import { Email } from "./email";
 import { Tokens } from "./tokens";
 
 export default function AccountPage() {
@@ -49,6 +50,7 @@ export default function AccountPage() {
           </section>
         </>
       )}
+      <Email />
       <Tokens />
       <Sessions />
     </section>

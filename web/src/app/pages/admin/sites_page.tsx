@@ -132,6 +132,7 @@ function SiteDialog({ site, close, done }: { site: Site; close(): void; done(): 
   const [mode, setMode] = useState(site.reading_mode);
   const [order, setOrder] = useState(site.order);
   const [isDouble, setDouble] = useState(site.double_reading);
+  const [isMailed, setMailed] = useState(site.notice_mail);
   const [language, setLanguage] = useState(site.language);
   const { isBusy, problem, run } = useAction();
   const submit = (event: FormEvent) => {
@@ -142,6 +143,7 @@ function SiteDialog({ site, close, done }: { site: Site; close(): void; done(): 
         reading_mode: mode,
         order,
         double_reading: isDouble,
+        notice_mail: isMailed,
         language,
       };
       await apis.sites.change(site.id, changes);
@@ -180,6 +182,14 @@ function SiteDialog({ site, close, done }: { site: Site; close(): void; done(): 
             onChange={(event) => setDouble(event.target.checked)}
           />
           {words.say("sites.double-how")}
+        </label>
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={isMailed}
+            onChange={(event) => setMailed(event.target.checked)}
+          />
+          {words.say("sites.mail-how")}
         </label>
         <SelectField
           label={words.say("sites.language")}

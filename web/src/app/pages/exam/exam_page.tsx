@@ -72,17 +72,19 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
   }, [isOpen, draft.snapshot.arrivals]);
 
   const others = draft.others;
+  const [biopsies, setBiopsies] = useState<readonly Mark[]>([]);
   useEffect(() => {
     if (!isOpen) return;
-    viewer.current?.showOthers(
-      others.flatMap((reading) =>
+    viewer.current?.showOthers([
+      ...others.flatMap((reading) =>
         marksOf(reading.findings.filter(isFinding)).map((mark) => ({
           reader: reading.person.name,
           mark: { ...mark, id: `${reading.id}:${mark.id}` },
         })),
       ),
-    );
-  }, [isOpen, others]);
+      ...biopsies.map((mark) => ({ reader: words.say("outcome.biopsy"), mark })),
+    ]);
+  }, [isOpen, others, biopsies, words]);
 
   const marksChanged = useCallback(
     (marks: readonly Mark[]) => {
@@ -150,6 +152,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
       openAgain={exam.openAgain}
       takeMarks={takeMarks}
       showMark={(mark) => viewer.current?.showMark(mark)}
+      showBiopsies={setBiopsies}
       refresh={refresh}
     />
   );

@@ -1,5 +1,6 @@
 import { useEffect } from "react";
 import type { ExamImage } from "../../../viewer/exam";
+import type { Mark } from "../../../viewer/tools/marks";
 import type { Breast, Reading } from "../../api/types";
 import type { Draft } from "./use_draft";
 import type { ExamFacts } from "./use_exam";
@@ -10,6 +11,8 @@ export interface PanelProps {
   readonly isArbitration: boolean;
   readonly next: number | null;
   showMark(id: string): void;
+  /** Draws the regions of biopsies in the pictures. */
+  showBiopsies(marks: readonly Mark[]): void;
   openAgain(): void;
   /** Whether marks in the pictures are part of an answer now. */
   takeMarks(isOn: boolean): void;

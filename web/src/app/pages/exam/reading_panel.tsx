@@ -7,6 +7,7 @@ import { hashTo } from "../../logic/route";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote } from "../../parts/form";
 import { useAction, useLoad } from "../../parts/hooks";
+import { Quality } from "../../parts/quality";
 import { useQueued } from "../../parts/use_device";
 import { AnswerSummary } from "./answer_summary";
 import { Artefacts } from "./artefacts";
@@ -14,6 +15,7 @@ import { ClinicalPanel } from "./clinical";
 import { Comparison } from "./comparison";
 import { Consents } from "./consents";
 import { Drafting } from "./drafting";
+import { ExamOutcomes } from "./exam_outcomes";
 import { Locked, Revising } from "./locked";
 import { NextExam } from "./next_exam";
 import type { PanelProps } from "./panel_props";
@@ -52,12 +54,14 @@ export function ReadingPanel(props: PanelProps) {
         </p>
       )}
       <MyReading {...props} isAsked={opinion !== null} />
+      <Quality key={`quality ${detail.id} ${detail.version}`} exam={detail.id} />
       <ClinicalPanel
         key={`${detail.id} ${detail.revision} ${detail.ai_hidden}`}
         detail={detail}
         seesAi={!detail.ai_hidden}
       />
       <Consents exam={detail.id} />
+      <ExamOutcomes key={`outcomes ${detail.id}`} {...props} />
       <Artefacts key={detail.id} detail={detail} />
     </aside>
   );

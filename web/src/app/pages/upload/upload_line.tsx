@@ -2,10 +2,12 @@
 
 import type { UploadedMember } from "../../api/types";
 import { sizeWords } from "../../logic/files";
+import { faultsIn } from "../../logic/photographs";
 import { hashTo } from "../../logic/route";
 import { isUnderWay, isUseless, type UploadItem } from "../../logic/upload_list";
 import type { AppKey } from "../../messages/text";
 import { useDesk } from "../../parts/app_context";
+import { Quality } from "../../parts/quality";
 import type { Uploader } from "./uploader";
 
 /** Fewer files than this are shown at once. */
@@ -14,11 +16,19 @@ const FEW = 6;
 export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Uploader }) {
   const { words } = useDesk();
   const { members } = item;
+  const exams = [...new Set(members.flatMap((member) => member.exam_id ?? []))];
   const state = isUseless(item) ? "useless" : item.state;
   return (
     <li className={`upload-line upload-${state}`}>
       <span className="upload-name">{item.name}</span>
-      <span className="quiet">{sizeWords(item.bytes, words.locale)}</span>
+      <span className="quiet">
+        {item.from === null
+          ? sizeWords(item.bytes, words.locale)
+          : words.say("upload.smaller", {
+              from: sizeWords(item.from, words.locale),
+              to: sizeWords(item.bytes, words.locale),
+            })}
+      </span>
       <span className="upload-state">
         {words.say(`upload.${state}`)}
         {item.state === "sending" && (
@@ -53,6 +63,8 @@ export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Upl
           </ul>
         </details>
       )}
+      {item.state === "done" &&
+        exams.slice(0, FEW).map((exam) => <Quality key={exam} exam={exam} />)}
     </li>
   );
 }
@@ -60,10 +72,18 @@ export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Upl
 function Outcome({ member }: { member: UploadedMember }) {
   const { words } = useDesk();
   const key = `outcome.${member.outcome}`;
+  const faults = faultsIn(member.reason);
   return (
     <>
       {words.has(key) ? words.say(key as AppKey) : member.outcome}
-      {member.reason && ` (${member.reason})`}
+      {faults.length === 0 && member.reason && ` (${member.reason})`}
+      {faults.length > 0 && (
+        <ul className="faults">
+          {faults.map((fault) => (
+            <li key={fault}>{words.say(`fault.${fault}` as AppKey)}</li>
+          ))}
+        </ul>
+      )}
       {member.exam_id && (
         <a href={hashTo("exams", member.exam_id)}>{words.say("upload.open-exam")}</a>
       )}

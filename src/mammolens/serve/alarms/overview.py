@@ -1,0 +1,167 @@
+"""What people see of the monitors: lists, and the values of a measure with examples of a change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from mammolens.monitor import NAMES, Partition
+from mammolens.serve.alarms.notes import (
+    AlarmNote,
+    MonitorNote,
+    alarm_note,
+    looked_after,
+    monitor_note,
+    select_alarms,
+    visible_monitor,
+)
+from mammolens.serve.people import Person, Refusal, Refused, visible_exams
+from mammolens.serve.record import ALARMS, EXAMS, MONITORS, OBSERVATIONS, Database
+
+__all__ = ["Point", "list_alarms", "list_monitors", "measure_points", "read_monitor"]
+
+EXAMPLES: Final = 5
+POINTS: Final = 300
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a measure; `exam_id` only of an exam that the person may open for it."""
+
+    number: int
+    at: datetime
+    value: float
+    exam_id: int | None
+
+
+def list_monitors(
+    database: Database, person: Person, before: int | None, limit: int
+) -> tuple[list[MonitorNote], int | None]:
+    """List the monitors of the sites that a person looks after, the newest first.
+
+    Returns
+    -------
+    The monitors, and `before` of the next page.
+    """
+    asked = sa.select(MONITORS).where(looked_after(person))
+    with database.read() as connection:
+        rows, following = _page(connection, asked, MONITORS.c.id, before, limit)
+    return [monitor_note(row) for row in rows], following
+
+
+def read_monitor(database: Database, person: Person, monitor_id: int) -> MonitorNote:
+    """Read one monitor.
+
+    Raises
+    ------
+    Refused
+    """
+    with database.read() as connection:
+        return monitor_note(visible_monitor(connection, person, monitor_id))
+
+
+def list_alarms(
+    database: Database, person: Person, *, open_only: bool, before: int | None, limit: int
+) -> tuple[list[AlarmNote], int | None]:
+    """List alarms of the sites that a person looks after, the newest first."""
+    asked = select_alarms().where(looked_after(person))
+    if open_only:
+        asked = asked.where(ALARMS.c.ended_at.is_(None))
+    with database.read() as connection:
+        rows, following = _page(connection, asked, ALARMS.c.id, before, limit)
+    return [alarm_note(row) for row in rows], following
+
+
+def measure_points(
+    database: Database,
+    person: Person,
+    monitor_id: int,
+    measure: str,
+    shown: sa.ColumnElement[bool],
+) -> tuple[list[Point], list[AlarmNote], list[int]]:
+    """Read the newest values of a measure, its alarms, and example exams of the newest alarm.
+
+    Parameters
+    ----------
+    shown
+        Condition over `EXAMS`: whose exams may be named with this measure.
+
+    Returns
+    -------
+    Values in their order, alarms with the newest first, and exams whose values are farthest in the
+    direction of the alarm.
+
+    Raises
+    ------
+    Refused
+    """
+    if measure not in NAMES:
+        raise Refused(Refusal.UNKNOWN)
+    with database.read() as connection:
+        monitor = visible_monitor(connection, person, monitor_id)
+        may_open = sa.and_(visible_exams(person), shown).label("may_open")
+        asked = (
+            sa.select(OBSERVATIONS, may_open)
+            .join(EXAMS, EXAMS.c.id == OBSERVATIONS.c.exam_id)
+            .where(*_of(monitor), OBSERVATIONS.c.measures.contains(f'"{measure}"'))
+            .order_by(OBSERVATIONS.c.id.desc())
+            .limit(POINTS)
+        )
+        rows = connection.execute(asked).all()
+        mine = ALARMS.c.monitor_id == monitor_id, ALARMS.c.measure == measure
+        alarms = connection.execute(
+            select_alarms().where(*mine).order_by(ALARMS.c.id.desc()).limit(EXAMPLES)
+        ).all()
+    points = [
+        Point(
+            row.id,
+            row.created_at,
+            float(json.loads(row.measures)[measure]),
+            row.exam_id if row.may_open else None,
+        )
+        for row in reversed(rows)
+    ]
+    found = [alarm_note(row) for row in alarms]
+    return points, found, _examples(points, found[0]) if found else []
+
+
+def _page(
+    connection: sa.Connection,
+    asked: sa.Select[Any],
+    key: sa.Column[Any],
+    before: int | None,
+    limit: int,
+) -> tuple[Sequence[sa.Row[Any]], int | None]:
+    """Read rows with smaller numbers than `before`, and `before` of the page that follows."""
+    if before is not None:
+        asked = asked.where(key < before)
+    rows = connection.execute(asked.order_by(key.desc()).limit(limit + 1)).all()
+    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+
+
+def _of(monitor: sa.Row[Any]) -> list[sa.ColumnElement[bool]]:
+    """Say which observations a monitor takes in."""
+    where = [OBSERVATIONS.c.site_id.is_not_distinct_from(monitor.site_id)]
+    if monitor.partition != Partition.SITE.value:
+        where.append(OBSERVATIONS.c[monitor.partition] == monitor.name)
+    return where
+
+
+def _examples(points: list[Point], alarm: AlarmNote) -> list[int]:
+    """Choose exams since the change whose values are farthest from the mean before it."""
+    sign = {"lower": -1.0, "higher": 1.0}.get(alarm.direction)
+    since = [p for p in points if p.number >= alarm.since and p.exam_id is not None]
+
+    def distance(point: Point) -> float:
+        away = point.value - alarm.mean_before
+        if sign is not None:
+            return sign * away
+        return abs(away) if alarm.direction == "wider" else -abs(away)
+
+    chosen = sorted(since, key=distance, reverse=True)[:EXAMPLES]
+    return [point.exam_id for point in chosen if point.exam_id is not None]
