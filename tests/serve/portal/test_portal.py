@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -227,6 +228,21 @@ def test_a_stranger_gets_the_page_and_nothing_beside_it(make_stage):
         assert stage.client.get(path).status_code == 401, path
     for method in ("POST", "PUT", "DELETE"):
         assert stage.client.request(method, "/").status_code == 401
+
+
+def test_the_page_is_compressed_for_who_accepts_it_and_never_stale(make_stage, page):
+    stage, place = make_stage(), "/assets/app-1a2b.js"
+    for number in range(2):
+        text = f"script {number} " * 900
+        (page / place[1:]).write_text(text)
+        os.utime(page / place[1:], ns=(number, number))
+        packed = stage.client.get(place, headers={"accept-encoding": "gzip, br"})
+        assert packed.headers["content-encoding"] == "gzip"
+        assert int(packed.headers["content-length"]) < 200
+        assert packed.headers["vary"] == "accept-encoding"
+        plain = stage.client.get(place, headers={"accept-encoding": "gzip;q=0"})
+        assert "content-encoding" not in plain.headers
+        assert packed.text == plain.text == text
 
 
 def test_a_page_is_found_in_the_package_or_the_checkout():

@@ -1,15 +1,15 @@
-/** Decoders in WebAssembly as the browser loads them: static files of the application. */
+/** Codecs as the browser loads them: static files of the application. */
 
 import type { CodecName } from "./pixels/codecs";
 
 type Create = (options: object) => Promise<unknown>;
 type Part = Promise<readonly [{ default: Create }, { default: string }]>;
 
-const PARTS: Readonly<Record<CodecName, () => Part>> = {
+const PARTS: Readonly<Record<Exclude<CodecName, "lossless">, () => Part>> = {
   charls: () =>
     Promise.all([
-      import("@cornerstonejs/codec-charls/decodewasmjs"),
-      import("@cornerstonejs/codec-charls/decodewasm?url"),
+      import("@cornerstonejs/codec-charls/wasmjs"),
+      import("@cornerstonejs/codec-charls/wasm?url"),
     ]),
   openjpeg: () =>
     Promise.all([
@@ -29,6 +29,7 @@ const PARTS: Readonly<Record<CodecName, () => Part>> = {
 };
 
 export async function loadCodec(name: CodecName): Promise<unknown> {
+  if (name === "lossless") return await import("jpeg-lossless-decoder-js");
   const [{ default: create }, { default: wasm }] = await PARTS[name]();
   return await create({ locateFile: () => wasm });
 }

@@ -1,4 +1,4 @@
-declare module "@cornerstonejs/codec-charls/decodewasmjs" {
+declare module "@cornerstonejs/codec-charls/wasmjs" {
   const create: (options: object) => Promise<unknown>;
   export default create;
 }
@@ -11,4 +11,8 @@ declare module "@cornerstonejs/codec-openjpeg/decodewasmjs" {
 declare module "@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs" {
   const create: (options: object) => Promise<unknown>;
   export default create;
+}
+
+declare module "jpeg-lossless-decoder-js" {
+  const Decoder: new () => unknown;
 }

@@ -9,8 +9,10 @@ import type { CodecName } from "../../src/analysis/pixels/codecs";
 import { loadModel, type Model, type Runtime } from "../../src/analysis/score/session";
 
 const require = createRequire(import.meta.url);
-const PACKAGES: Readonly<Record<CodecName, readonly [code: string, wasm: string]>> = {
-  charls: ["codec-charls/decodewasmjs", "codec-charls/decodewasm"],
+const PACKAGES: Readonly<
+  Record<Exclude<CodecName, "lossless">, readonly [code: string, wasm: string]>
+> = {
+  charls: ["codec-charls/wasmjs", "codec-charls/wasm"],
   openjpeg: ["codec-openjpeg/decodewasmjs", "codec-openjpeg/decodewasm"],
   openjph: ["codec-openjph", "codec-openjph/wasm"],
   turbo: ["codec-libjpeg-turbo-8bit/decodewasmjs", "codec-libjpeg-turbo-8bit/decodewasm"],
@@ -19,6 +21,7 @@ const PACKAGES: Readonly<Record<CodecName, readonly [code: string, wasm: string]
 export const PACKAGE = join(import.meta.dirname, "../../../src/mammolens/models/mammolens-2");
 
 export async function loadCodec(name: CodecName): Promise<unknown> {
+  if (name === "lossless") return await import("jpeg-lossless-decoder-js");
   const [code, wasm] = PACKAGES[name].map((part) => `@cornerstonejs/${part}`);
   const wasmBinary = readFileSync(require.resolve(wasm));
   return await require(code)({ wasmBinary, print: () => {}, printErr: () => {} });

@@ -81,12 +81,32 @@ describe("what the device does not read", () => {
     expect(refusal.message).toContain("is not read on this device");
   });
 
-  test("lossless JPEG and JPEG of 12 bits", async () => {
+  describe("of JPEG", () => {
     const frame = (marker: number, bits: number) =>
-      Uint8Array.of(0xff, 0xd8, 0xff, marker, 0, 11, bits, 0, 9, 0, 9, 1, 1, 0x11, 0, 0xff, 0xd9);
-    const read = (data: Uint8Array) => laterRefusal(decodeStream("JPEG", data, "a.dcm", loadCodec));
-    expect((await read(frame(0xc3, 16))).message).toContain("lossless JPEG is not read");
-    expect((await read(frame(0xc1, 12))).message).toContain("JPEG of 12 bits is not read");
+      [0xff, 0xd8, 0xff, marker, 0, 11, bits, 0, 9, 0, 9, 1, 1, 0x11, 0] as const;
+    const read = (...data: number[]) =>
+      laterRefusal(decodeStream("JPEG", Uint8Array.from(data), "a.dcm", loadCodec));
+    const scan = (predictor: number, transform: number) =>
+      [0xff, 0xda, 0, 8, 1, 1, 0, predictor, 0, transform, 0xff, 0xd9] as const;
+    const restarts = [0xff, 0xdd, 0, 4, 0, 9] as const;
+
+    test("12 bits", async () => {
+      const refusal = await read(...frame(0xc1, 12), 0xff, 0xd9);
+      expect(refusal.message).toContain("JPEG of 12 bits is not read on this device");
+    });
+
+    test.each([
+      ["a point transform", [...frame(0xc3, 12), ...scan(1, 2)]],
+      ["restarts with another predictor", [...frame(0xc3, 12), ...restarts, ...scan(4, 0)]],
+      ["predictor 7 of 16 bits", [...frame(0xc3, 16), ...scan(7, 0)]],
+    ])("lossless with %s, which the decoder reads wrongly", async (_, data) => {
+      expect((await read(...data)).message).toContain("this form of lossless JPEG is not read");
+    });
+
+    test("lossless without a scan, or without data, is damaged", async () => {
+      expect((await read(...frame(0xc3, 12), 0xff, 0xd9)).name).toBe("NotAnImage");
+      expect((await read(...frame(0xc3, 12), ...scan(1, 0))).name).toBe("NotAnImage");
+    });
   });
 
   test("TIFF and PGM, and they keep an exam from being low", async () => {

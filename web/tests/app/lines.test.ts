@@ -171,13 +171,14 @@ describe("an upload", () => {
     };
     return { read, bytes };
   }
+  const pace = { bytes: 10, patienceMs: 1000, sent: () => undefined, cut: () => undefined };
   const content = Uint8Array.from({ length: 25 }, (_, i) => i);
   const file = new File([content], "a.dcm");
 
   test("goes on where the server has got to", async () => {
     vi.stubGlobal("location", { origin: "http://here" });
     const tus = makeTus((call) => call === 2 || call === 4);
-    const api = uploadsApi(makeClient(guardOf(), tus.read), [0, 0], 10);
+    const api = uploadsApi(makeClient(guardOf(), tus.read), [0, 0], pace);
     const seen: number[] = [];
     const abort = new AbortController();
     const upload = await api.send(file, "f/a.dcm", 3, (sent) => seen.push(sent), abort.signal);
@@ -193,7 +194,7 @@ describe("an upload", () => {
         return new Response(null, { status: 201, headers: { Location: "/x" } });
       throw new TypeError("network");
     };
-    const api = uploadsApi(makeClient(guardOf(), read), [0, 0], 10);
+    const api = uploadsApi(makeClient(guardOf(), read), [0, 0], pace);
     const sent = api.send(file, "a", null, () => undefined, new AbortController().signal);
     await expect(sent).rejects.toBeInstanceOf(Problem);
   });

@@ -140,6 +140,7 @@ describe("files", () => {
   test("totals leave out what was cancelled", () => {
     const item = (id: number, changes: Partial<UploadItem>): UploadItem => ({
       id,
+      from: null,
       name: "a",
       bytes: 10,
       sent: 0,

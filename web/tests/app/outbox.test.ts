@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { makePace } from "../../src/app/api/pace";
 import { Problem } from "../../src/app/api/problem";
 import type { ReadingsApi } from "../../src/app/api/readings";
 import type { ExamDetail, Reading } from "../../src/app/api/types";
@@ -7,7 +8,7 @@ import { orFull } from "../../src/app/device/full";
 import { makeOutbox, type Outbox } from "../../src/app/device/outbox";
 import { draftId, type QueueItem, type ReadingItem } from "../../src/app/device/queue_items";
 import { type ReadingSender, sendReading } from "../../src/app/device/send_reading";
-import { keepFile, PIECE_BYTES, sendUpload } from "../../src/app/device/send_upload";
+import { fileItem, keepFile, PIECE_BYTES, sendUpload } from "../../src/app/device/send_upload";
 import { memoryStore } from "../../src/app/device/store";
 import { makeVault, type OpenVault } from "../../src/app/device/vault";
 import { ANSWERED, makeReading } from "./make_app";
@@ -245,11 +246,10 @@ test("a file whose tab was closed is named, and not sent in part", async () => {
   };
   const queue = makeQueue(vault, makeServer());
   const file = new Blob([new Uint8Array(10)]);
-  const kept = keepFile(closing, file, "a.dcm", 1, async (item) => {
-    await queue.add(item);
-    isClosed = true;
-  });
-  await expect(kept).rejects.toThrow();
+  const item = fileItem(file, "a.dcm", 1);
+  await queue.add(item);
+  isClosed = true;
+  await expect(keepFile(closing, item, file, queue.add)).rejects.toThrow();
   const again = makeQueue(vault, makeServer());
   await again.load();
   await again.send();
@@ -261,11 +261,14 @@ describe("a file", () => {
 
   test("is sent whole after cuts and new starts, and begun once", async () => {
     const vault = await makeVaultNow();
-    let item = await keepFile(vault, new Blob([bytes]), "a.dcm", 1, async () => undefined);
+    const file = new Blob([bytes]);
+    let item = await keepFile(vault, fileItem(file, "a.dcm", 1), file, async () => undefined);
     const arrived: number[] = [];
     const begun = new Set<string>();
     let cuts = 3;
     const uploads = {
+      pace: makePace(),
+      pauses: [],
       begin: async (_: unknown, __: string, ___: unknown, once: string) => {
         begun.add(once);
         if (cuts === 3) {
@@ -297,5 +300,30 @@ describe("a file", () => {
     expect(arrived.length).toBe(bytes.length);
     expect(Uint8Array.from(arrived)).toEqual(bytes);
     expect(begun.size).toBe(1);
+  });
+
+  test("of which the browser has deleted a part is refused by name, and not sent in part", async () => {
+    const vault = await makeVaultNow();
+    const file = new Blob([bytes]);
+    const item = await keepFile(vault, fileItem(file, "a.dcm", 1), file, async () => undefined);
+    await vault.remove("pieces", `${item.id} 1`);
+    const uploads = {
+      pace: makePace(),
+      pauses: [],
+      begin: async () => ({ url: "/uploads/u" }),
+      offsetOf: async () => 0,
+      sendPiece: async (_: Upload, body: Blob, offset: number) => offset + body.size,
+    } as unknown as UploadsApi;
+    const queue = makeOutbox({
+      vault: () => vault,
+      deliver: (one, keep) => sendUpload(one as typeof item, { uploads, vault, keep }),
+      forget: async () => undefined,
+      isElsewhere: () => false,
+      alone: (act) => act(),
+      after: (act) => act(),
+    });
+    await queue.add(item);
+    await queue.send();
+    expect(queue.items[0]).toMatchObject({ state: "refused", code: "piece_missing" });
   });
 });

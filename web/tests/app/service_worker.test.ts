@@ -17,11 +17,17 @@ function build(files: Readonly<Record<string, string>>): string {
 const PAGE = { "index.html": "page", "assets/app-1.js": "app", "sw.js": "old", "licences.md": "x" };
 
 /** Runs a worker with caches of its own; gives what it answers, and what it asks of the line. */
-function run(worker: string, caches: Map<string, Map<string, string>>) {
+function run(
+  worker: string,
+  caches: Map<string, Map<string, string>>,
+  gone: readonly string[] = [],
+) {
   const asked: string[] = [];
   const handlers = new Map<string, (event: object) => void>();
   const line = async (request: { url: string }) => {
-    asked.push(new URL(request.url).pathname);
+    const path = new URL(request.url).pathname;
+    asked.push(path);
+    if (gone.includes(path)) return { ok: false, status: 404, clone: () => ({}) };
     return { ok: true, text: "from the line", clone: () => ({ text: "from the line" }) };
   };
   const open = async (name: string) => {
@@ -105,6 +111,30 @@ describe("the service worker", () => {
     await worker.get("/assets/model-1.wasm");
     expect(await worker.get("/assets/model-1.wasm")).toBe("kept");
     expect(worker.asked).toEqual(["/assets/model-1.wasm"]);
+  });
+
+  test("that is older than the server goes on whole until the person takes the newer one", async () => {
+    const large = "x".repeat(AT_ONCE_BYTES + 1);
+    const older = { ...PAGE, "assets/upload-1.js": "part", "assets/model-1.wasm": large };
+    const newer = { "index.html": "newer", "assets/app-2.js": "app", "assets/upload-2.js": "part" };
+    // The server has the newer build: files of the older one are gone from it.
+    const gone = ["/assets/app-1.js", "/assets/upload-1.js", "/assets/model-1.wasm"];
+    const before = run(build(older), caches, gone);
+    await before.fire("install");
+    const after = run(build(newer), caches);
+    await after.fire("install");
+    for (const path of ["/", "/assets/app-1.js", "/assets/upload-1.js"]) {
+      expect(await before.get(path), path).toBe("kept");
+    }
+    expect(before.asked).toEqual([]);
+    // What it never had is missing, and the fault is not kept as if it were the file.
+    expect(await before.get("/assets/model-1.wasm")).toMatchObject({ status: 404 });
+    await after.fire("message", { data: "take over" });
+    await after.fire("activate");
+    expect([...caches.keys()]).toEqual([`mammolens-${/BUILD = "(\w+)"/.exec(build(newer))?.[1]}`]);
+    expect(await after.get("/")).toBe("kept");
+    expect(await after.get("/assets/upload-2.js")).toBe("kept");
+    expect(await after.get("/assets/upload-1.js")).toBeUndefined();
   });
 
   test("forgets builds before it, and nothing else, once it is in charge", async () => {

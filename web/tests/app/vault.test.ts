@@ -148,6 +148,29 @@ describe("the PIN", () => {
     await openByPin(store, PIN, now + 10 * HOUR);
     expect(await openByPin(store, PIN, now + 9 * HOUR)).toEqual({ kind: "over" });
   });
+
+  test.each([-20, 20])(
+    "a clock that is wrong by %i hours all the time changes nothing",
+    async (by) => {
+      const { store, vault, wrapped } = await made();
+      const now = Date.now() + by * HOUR;
+      await vault.setPin(PIN, RULES, now);
+      expect((await openByPin(store, PIN, now + 11.9 * HOUR)).kind).toBe("open");
+      expect(await opensByPin(store, now + 12.1 * HOUR)).toBe(false);
+      expect((await openByKey(store, wrapped, RULES, now + 13 * HOUR)).device).toBe("device");
+    },
+  );
+
+  test("a clock that is put right asks for a sign-in, and what is kept opens by it", async () => {
+    for (const by of [-20, 20]) {
+      const { store, vault, wrapped } = await made();
+      await vault.put("queue", "a", "waits");
+      await vault.setPin(PIN, RULES, Date.now() + by * HOUR);
+      expect(await opensByPin(store, Date.now())).toBe(false);
+      const again = await openByKey(store, wrapped, RULES);
+      expect(await again.get("queue", "a")).toBe("waits");
+    }
+  });
 });
 
 describe("answers that are kept", () => {

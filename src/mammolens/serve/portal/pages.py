@@ -2,18 +2,22 @@
 
 What is served is a list made at the start, so no path that is asked for reaches the disk. Files
 with a hash in their name never change and may be kept by browsers; the page itself is asked for
-each time.
+each time. Texts and WebAssembly are sent compressed to who accepts that: over a weak line the page
+would else take three times as long.
 """
 
 from __future__ import annotations
 
+import gzip
 import mimetypes
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse
+from starlette.concurrency import run_in_threadpool
 
 from mammolens import DISCLAIMER
 
@@ -25,6 +29,9 @@ SHARE: Final = "/share"
 """Where a referring doctor opens a link: a page of its own, without the application."""
 HASHED: Final = "/assets/"
 FOREVER: Final = "public, max-age=31536000, immutable"
+PACKED: Final = frozenset((".js", ".mjs", ".css", ".html", ".wasm", ".svg", ".webmanifest"))
+"""Kinds of files that gzip makes much smaller."""
+MOST_PACKED: Final = 256
 POLICY: Final = "; ".join(
     (
         "default-src 'none'",
@@ -80,12 +87,36 @@ def add_pages(app: FastAPI, folder: Path | None) -> Mapping[str, frozenset[str]]
 
 def _server(path: str, file: Path) -> Any:
     kind = MEDIA_TYPES.get(file.suffix) or mimetypes.guess_type(file.name)[0]
+    kind = kind or "application/octet-stream"
+    may_pack = file.suffix in PACKED
 
     async def serve(request: Request) -> Response:
         request.state.answer_headers = _headers(path)
-        return FileResponse(file, media_type=kind or "application/octet-stream")
+        headers = {"vary": "accept-encoding"} if may_pack else {}
+        if may_pack and _accepts_gzip(request.headers.get("accept-encoding", "")):
+            packed = await run_in_threadpool(_packed, file, file.stat().st_mtime_ns)
+            headers["content-encoding"] = "gzip"
+            return Response(packed, media_type=kind, headers=headers)
+        return FileResponse(file, media_type=kind, headers=headers)
 
     return serve
+
+
+def _accepts_gzip(header: str) -> bool:
+    """Read Accept-Encoding (RFC 9110, 12.5.3) as far as it names gzip.
+
+    Examples
+    --------
+    >>> [_accepts_gzip(text) for text in ("gzip, deflate, br", "gzip;q=0", "br", "")]
+    [True, False, False, False]
+    """
+    asked = [one.replace(" ", "").lower().partition(";q=") for one in header.split(",")]
+    return any(name == "gzip" and (q or "1").strip("0.") != "" for name, _, q in asked)
+
+
+@lru_cache(MOST_PACKED)
+def _packed(file: Path, _changed_at: int) -> bytes:
+    return gzip.compress(file.read_bytes(), mtime=0)
 
 
 async def _not_built(request: Request) -> Response:

@@ -1,14 +1,22 @@
 /**
- * Compressed streams → samples, by decoders in WebAssembly that are loaded when they are needed.
+ * Compressed streams → samples, by decoders that are loaded when they are needed; and JPEG-LS back.
  *
- * Not read on the device: lossless JPEG and JPEG of 12 bits (no decoder in WebAssembly under a
- * permissive licence). They are refused by name.
+ * Not read on the device, and refused by name: JPEG of 12 bits (no decoder for browsers under a
+ * permissive licence), and the rare forms of lossless JPEG that the decoder would read wrongly.
  */
 
 import type { Codec } from "../dicom/syntaxes";
 import { Refusal } from "../types";
 import type { Samples } from "./content";
-import { checkedEnd, checkScans, checkTileParts, damaged, streamSize } from "./streams";
+import {
+  checkedEnd,
+  checkScans,
+  checkTileParts,
+  damaged,
+  losslessScan,
+  type StreamSize,
+  streamSize,
+} from "./streams";
 
 interface FrameInfo {
   width: number;
@@ -26,13 +34,29 @@ interface Decoder {
   delete(): void;
 }
 
-type Module = Readonly<Record<string, new () => Decoder>>;
-export type CodecName = "charls" | "openjpeg" | "openjph" | "turbo";
+interface JpegLsEncoder {
+  getDecodedBuffer(info: FrameInfo): Uint8Array;
+  setNearLossless(most: number): void;
+  encode(): void;
+  getEncodedBuffer(): Uint8Array;
+  delete(): void;
+}
+
+/** jpeg-lossless-decoder-js, as far as it is used. */
+interface LosslessDecoder {
+  decode(buffer: ArrayBufferLike, offset: number, length: number): Uint8Array | Uint16Array;
+  readonly xLoc: number;
+  readonly yLoc: number;
+}
+
+type Module = Readonly<Record<string, new () => unknown>>;
+export type CodecName = "charls" | "lossless" | "openjpeg" | "openjph" | "turbo";
 /** Gives the module of a decoder; a browser and Node load them differently. */
 export type LoadCodec = (name: CodecName) => Promise<unknown>;
 
 const CLASSES: Readonly<Record<CodecName, string>> = {
   charls: "JpegLSDecoder",
+  lossless: "Decoder",
   openjpeg: "J2KDecoder",
   openjph: "HTJ2KDecoder",
   turbo: "JPEGDecoder",
@@ -41,6 +65,7 @@ const CLASSES: Readonly<Record<CodecName, string>> = {
 const SIGNED: readonly CodecName[] = ["openjpeg", "openjph"];
 const BASELINE = new Set([0xc0, 0xc1, 0xc2]);
 const PROGRESSIVE = 0xc2;
+const LOSSLESS = 0xc3;
 const FILLER = Uint8Array.from({ length: 64 }, (_, i) => (37 * i + 11) % 251);
 
 /** Decodes a stream whose size was checked. */
@@ -78,13 +103,9 @@ export async function decodeJpeg(
   const end = checkedEnd(data, source);
   checkScans(data, source);
   const size = streamSize(data, source);
+  if (size.frame === LOSSLESS) return await decodeLossless(data, size, source, load);
   if (!BASELINE.has(size.frame) || size.bits !== 8) {
-    const kind = size.frame === 0xc3 ? "lossless JPEG" : `JPEG of ${size.bits} bits`;
-    throw new Refusal("UnsupportedImage", `${kind} is not read on this device`, {
-      source,
-      keyword: "TransferSyntaxUID",
-      remedy: "Send the file to the server, or export it uncompressed, as RLE or JPEG-LS",
-    });
+    throw notHere(`JPEG of ${size.bits} bits`, source);
   }
   const picture = await decodeWith("turbo", data, source, load);
   if (size.frame === PROGRESSIVE || looksFilled(picture)) {
@@ -99,6 +120,46 @@ export async function decodeJpeg(
     }
   }
   return picture;
+}
+
+function notHere(kind: string, source: string): Refusal {
+  return new Refusal("UnsupportedImage", `${kind} is not read on this device`, {
+    source,
+    keyword: "TransferSyntaxUID",
+    remedy: "Send the file to the server, or export it uncompressed, as RLE or JPEG-LS",
+  });
+}
+
+/** Lossless JPEG (process 14, ITU-T T.81 annex H) of one component. */
+async function decodeLossless(
+  data: Uint8Array,
+  size: StreamSize,
+  source: string,
+  load: LoadCodec,
+): Promise<Samples> {
+  const scan = losslessScan(data, source);
+  // The decoder leaves out the point transform, predicts over a restart from the line above, and
+  // halves negative sums of predictor 7 to the wrong side, which only 16 bits can reach.
+  const isMisread =
+    scan.pointTransform !== 0 ||
+    (scan.restarts && scan.predictor !== 1) ||
+    (scan.predictor === 7 && size.bits === 16);
+  if (size.components !== 1 || isMisread || size.bits > 16) {
+    throw notHere("this form of lossless JPEG", source);
+  }
+  const module = await loadedOnce("lossless", source, load);
+  const decoder = new module[CLASSES.lossless]() as LosslessDecoder;
+  let values: Uint8Array | Uint16Array;
+  try {
+    values = decoder.decode(data.buffer, data.byteOffset, data.byteLength);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw damaged(`the compressed picture cannot be decoded (${why})`, source);
+  }
+  if (decoder.yLoc < size.rows || values.length !== size.rows * size.cols) {
+    throw damaged("the JPEG data ends before the picture does", source);
+  }
+  return { data: values, rows: size.rows, cols: size.cols, samples: 1 };
 }
 
 /** Whether the decoder may have filled the last block: a constant block or a repeated row. */
@@ -137,22 +198,50 @@ async function moduleOf(name: CodecName, load: LoadCodec): Promise<Module> {
   }
 }
 
-async function decodeWith(
-  name: CodecName,
-  stream: Uint8Array,
-  source: string,
-  load: LoadCodec,
-): Promise<Samples> {
-  let module: Module;
+async function loadedOnce(name: CodecName, source: string, load: LoadCodec): Promise<Module> {
   try {
-    module = await moduleOf(name, load);
+    return await moduleOf(name, load);
   } catch {
     throw new Refusal("UnsupportedImage", `the decoder ${name} cannot be loaded`, {
       source,
       remedy: "Connect the device, open the page again, and repeat the analysis",
     });
   }
-  const decoder = new module[CLASSES[name]]();
+}
+
+/**
+ * Compresses grey samples as JPEG-LS without loss.
+ *
+ * @param pixels little endian, one byte a sample up to 8 bits, two above
+ */
+export async function encodeJpegLs(
+  pixels: Uint8Array,
+  form: { readonly rows: number; readonly cols: number; readonly bits: number },
+  load: LoadCodec,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const module = await moduleOf("charls", load);
+  const encoder = new module.JpegLSEncoder() as JpegLsEncoder;
+  try {
+    const { rows: height, cols: width, bits: bitsPerSample } = form;
+    const info = { width, height, bitsPerSample, componentCount: 1, isSigned: false };
+    encoder.getDecodedBuffer(info).set(pixels);
+    encoder.setNearLossless(0);
+    encoder.encode();
+    const view = encoder.getEncodedBuffer();
+    return new Uint8Array(view.buffer, view.byteOffset, view.byteLength).slice();
+  } finally {
+    encoder.delete();
+  }
+}
+
+async function decodeWith(
+  name: CodecName,
+  stream: Uint8Array,
+  source: string,
+  load: LoadCodec,
+): Promise<Samples> {
+  const module = await loadedOnce(name, source, load);
+  const decoder = new module[CLASSES[name]]() as Decoder;
   try {
     decoder.getEncodedBuffer(stream.length).set(stream);
     decoder.decode();

@@ -66,6 +66,30 @@ export function streamSize(data: Uint8Array, source: string): StreamSize {
   throw damaged("the compressed picture has no frame header", source);
 }
 
+/** How the first scan of a lossless JPEG is coded (ITU-T T.81, B.2.3 and B.2.4.4). */
+export function losslessScan(
+  data: Uint8Array,
+  source: string,
+): { readonly predictor: number; readonly pointTransform: number; readonly restarts: boolean } {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  let restarts = false;
+  let at = 2;
+  while (at + 6 <= data.length && data[at] === 0xff) {
+    const marker = data[at + 1];
+    if (marker === 0xff) {
+      at += 1;
+      continue;
+    }
+    const end = at + 2 + view.getUint16(at + 2);
+    if (marker === 0xdd) restarts = view.getUint16(at + 4) > 0;
+    if (marker === 0xda && end <= data.length) {
+      return { predictor: data[end - 3], pointTransform: data[end - 1] & 15, restarts };
+    }
+    at = end;
+  }
+  throw damaged("the compressed picture has no scan", source);
+}
+
 /** The JPEG 2000 code stream of a JP2 file. */
 export function codestream(data: Uint8Array, source: string): Uint8Array {
   let at = 0;

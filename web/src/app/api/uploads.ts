@@ -5,10 +5,10 @@
  */
 
 import { API, type Client } from "./client";
+import { makePace, type Pace } from "./pace";
 import { asProblem, Problem, problemOf } from "./problem";
 import type { UploadedMember } from "./types";
 
-export const PIECE_BYTES = 4 << 20;
 const VERSION = { "Tus-Resumable": "1.0.0" };
 /** Pauses before a piece is tried again, in milliseconds; after the last one it is given up. */
 const PAUSES_MS = [500, 1500, 4000, 10000, 20000];
@@ -19,10 +19,67 @@ export interface Upload {
   readonly url: string;
 }
 
+/** Where the bytes of a file come from: read in parts, never as a whole. */
+export interface Source {
+  readonly bytes: number;
+  part(from: number, to: number): Blob | Promise<Blob>;
+}
+
+export interface PieceSender {
+  readonly pace: Pace;
+  readonly pauses: readonly number[];
+  offsetOf(upload: Upload, signal?: AbortSignal): Promise<number>;
+  /** Sends one piece and gives the new offset. */
+  sendPiece(upload: Upload, body: Blob, offset: number, signal?: AbortSignal): Promise<number>;
+}
+
+/**
+ * Sends what the server does not have yet. A cut costs a pause and a question how far the server has
+ * got; as long as each attempt brings something, it goes on.
+ */
+export async function sendRest(
+  sender: PieceSender,
+  upload: Upload,
+  source: Source,
+  begin: number,
+  progress: (sent: number) => void | Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const { pace, pauses } = sender;
+  let offset = begin;
+  let failures = 0;
+  while (offset < source.bytes) {
+    const to = Math.min(offset + pace.bytes, source.bytes);
+    const body = await source.part(offset, to);
+    const started = performance.now();
+    try {
+      const reached = await within(pace.patienceMs, signal, (limited) =>
+        sender.sendPiece(upload, body, offset, limited),
+      );
+      if (!(reached > offset)) throw new Problem(502, "no_progress", "the offset does not grow");
+      pace.sent(reached - offset, performance.now() - started);
+      offset = reached;
+      failures = 0;
+    } catch (error) {
+      const problem = asProblem(error);
+      const isPassing = problem.isPassing || problem.status === 409;
+      if (signal?.aborted || !isPassing || failures >= pauses.length) throw problem;
+      pace.cut();
+      await pause(pauses[failures], signal);
+      const known = await within(pace.patienceMs, signal, (limited) =>
+        sender.offsetOf(upload, limited),
+      ).catch(() => offset);
+      failures = known > offset ? 0 : failures + 1;
+      offset = known;
+    }
+    await progress(offset);
+  }
+}
+
 export function uploadsApi(
   client: Client,
   pauses: readonly number[] = PAUSES_MS,
-  pieceBytes = PIECE_BYTES,
+  pace: Pace = makePace(),
 ) {
   /**
    * @param once the sender's own name of the upload: begun twice, it is one
@@ -64,7 +121,6 @@ export function uploadsApi(
     return Number(response.headers.get("Upload-Offset"));
   }
 
-  /** Sends one piece and gives the new offset. */
   async function sendPiece(
     upload: Upload,
     body: Blob,
@@ -84,44 +140,21 @@ export function uploadsApi(
     return Number(response.headers.get("Upload-Offset"));
   }
 
+  const pieces: PieceSender = { pace, pauses, offsetOf, sendPiece };
   return {
+    ...pieces,
     begin,
-    offsetOf,
-    sendPiece,
-    /** Sends a whole file, from where the server has it. */
+    /** Sends a whole file. */
     async send(
-      file: File,
+      file: Blob,
       name: string,
       site: number | null,
       progress: UploadProgress,
       signal: AbortSignal,
     ): Promise<Upload> {
       const upload = await begin({ bytes: file.size, type: file.type }, name, site);
-      let offset = 0;
-      let failures = 0;
-      while (offset < file.size) {
-        try {
-          const reached = await sendPiece(
-            upload,
-            file.slice(offset, offset + pieceBytes),
-            offset,
-            signal,
-          );
-          if (!(reached > offset))
-            throw new Problem(502, "no_progress", "the offset does not grow");
-          offset = reached;
-          failures = 0;
-          progress(offset);
-        } catch (error) {
-          const problem = asProblem(error);
-          const isPassing = problem.isPassing || problem.status === 409;
-          if (signal.aborted || !isPassing || failures >= pauses.length) throw problem;
-          await pause(pauses[failures], signal);
-          failures += 1;
-          offset = await offsetOf(upload, signal).catch(() => offset);
-          progress(offset);
-        }
-      }
+      const source = { bytes: file.size, part: (from: number, to: number) => file.slice(from, to) };
+      await sendRest(pieces, upload, source, 0, progress, signal);
       return upload;
     },
     cancel: (upload: Upload) => client.send("DELETE", upload.url, { headers: VERSION }),
@@ -151,14 +184,33 @@ function toBase64(text: string): string {
   return btoa(String.fromCharCode(...bytes));
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((done, fail) => {
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", () => {
+    const stop = () => {
       clearTimeout(timer);
-      fail(signal.reason);
-    });
+      fail(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      done();
+    }, ms);
+    signal?.addEventListener("abort", stop, { once: true });
   });
+}
+
+/** Gives an act up after some time: a dead line says nothing. */
+async function within<T>(
+  ms: number,
+  signal: AbortSignal | undefined,
+  act: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new Error("the line is dead")), ms);
+  try {
+    return await act(signal ? AbortSignal.any([signal, limit.signal]) : limit.signal);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 export type UploadsApi = ReturnType<typeof uploadsApi>;

@@ -1,27 +1,26 @@
 /** Files that wait on the device: cut into encrypted pieces, sent from where the server has them. */
 
-import type { UploadsApi } from "../api/uploads";
+import { Problem } from "../api/problem";
+import { sendRest, type UploadsApi } from "../api/uploads";
 import { newId, type UploadItem } from "./queue_items";
 import type { OpenVault } from "./vault";
 
-/** Small enough that a weak line gets a piece through between two cuts. */
+/** One record on the device. How much goes over the line at once is another matter (`api/pace`). */
 export const PIECE_BYTES = 1 << 18;
 
 const pieceName = (id: string, n: number) => `${id} ${n}`;
 
 /**
- * Keeps a file. Its item is there before its pieces, so that a file that was kept in part, by a tab
- * that was closed, is named to the person; it waits to be sent after its last piece.
+ * The item of a file, for the queue. It is kept before anything is done with the file, so that one
+ * that was kept in part, by a tab that was closed, is named to the person.
  */
-export async function keepFile(
-  vault: OpenVault,
+export function fileItem(
   file: Blob,
   name: string,
   site: number | null,
-  keep: (item: UploadItem) => Promise<void>,
   facts: Readonly<Record<string, string>> = {},
-): Promise<UploadItem> {
-  const item: UploadItem = {
+): UploadItem {
+  return {
     kind: "upload",
     id: newId(),
     createdAt: Date.now(),
@@ -36,13 +35,31 @@ export async function keepFile(
     sent: 0,
     facts,
   };
-  await keep(item);
-  for (let n = 0; n < item.pieces; n += 1) {
-    const part = file.slice(n * PIECE_BYTES, (n + 1) * PIECE_BYTES);
-    await vault.putBytes("pieces", pieceName(item.id, n), new Uint8Array(await part.arrayBuffer()));
+}
+
+/**
+ * Keeps the bytes of a file, or of a smaller form of it; it waits to be sent after its last piece.
+ * Where the device has no room, what was kept of it is deleted again.
+ */
+export async function keepFile(
+  vault: OpenVault,
+  item: UploadItem,
+  file: Blob,
+  keep: (item: UploadItem) => Promise<void>,
+): Promise<UploadItem> {
+  const pieces = Math.ceil(file.size / PIECE_BYTES);
+  const whole: UploadItem = { ...item, bytes: file.size, pieces, state: "waiting" };
+  try {
+    for (let n = 0; n < pieces; n += 1) {
+      const part = file.slice(n * PIECE_BYTES, (n + 1) * PIECE_BYTES);
+      const bytes = new Uint8Array(await part.arrayBuffer());
+      await vault.putBytes("pieces", pieceName(item.id, n), bytes);
+    }
+    await keep(whole);
+  } catch (error) {
+    await forgetFile(vault, whole).catch(() => undefined);
+    throw error;
   }
-  const whole: UploadItem = { ...item, state: "waiting" };
-  await keep(whole);
   return whole;
 }
 
@@ -69,16 +86,24 @@ export async function sendUpload(item: UploadItem, sender: UploadSender): Promis
     await sender.keep(now);
   }
   const upload = { url: now.url as string };
-  let offset = await uploads.offsetOf(upload);
-  while (offset < now.bytes) {
-    const n = Math.floor(offset / PIECE_BYTES);
-    const piece = await vault.getBytes("pieces", pieceName(now.id, n));
-    if (piece === undefined) throw new Error("a piece of the file is missing on this device");
-    const rest = new Blob([piece.subarray(offset - n * PIECE_BYTES)]);
-    const reached = await uploads.sendPiece(upload, rest, offset);
-    if (!(reached > offset)) throw new Error("the offset does not grow");
-    offset = reached;
-    now = { ...now, sent: offset };
+  const source = {
+    bytes: now.bytes,
+    part: (from: number, to: number) => readPart(vault, now.id, from, to),
+  };
+  await sendRest(uploads, upload, source, await uploads.offsetOf(upload), async (sent) => {
+    now = { ...now, sent };
     await sender.keep(now);
+  });
+}
+
+/** Bytes of a kept file. @throws Problem if the browser has deleted some of them */
+async function readPart(vault: OpenVault, id: string, from: number, to: number): Promise<Blob> {
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  for (let n = Math.floor(from / PIECE_BYTES); n * PIECE_BYTES < to; n += 1) {
+    const piece = await vault.getBytes("pieces", pieceName(id, n));
+    if (piece === undefined) throw new Problem(410, "piece_missing", "a part of the file is gone");
+    const begins = n * PIECE_BYTES;
+    parts.push(piece.subarray(Math.max(from - begins, 0), to - begins));
   }
+  return new Blob(parts);
 }

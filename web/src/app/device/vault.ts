@@ -53,7 +53,7 @@ export interface OpenVault {
   getBytes(table: SealedTable, name: string): Promise<Bytes | undefined>;
   remove(table: SealedTable, name: string): Promise<void>;
   /** Lets the device open by this PIN without a line. */
-  setPin(pin: string, rules: DeviceRules): Promise<void>;
+  setPin(pin: string, rules: DeviceRules, now?: number): Promise<void>;
 }
 
 export type PinOutcome =
@@ -169,12 +169,11 @@ async function opened(store: Store, record: DeviceRecord, key: Bytes): Promise<O
       return bytes && (JSON.parse(new TextDecoder().decode(bytes)) as T);
     },
     remove: async (table, name) => store.remove(table, await place(table, name)),
-    async setPin(typed, rules) {
+    async setPin(typed, rules, now = Date.now()) {
       if (!/^\d+$/.test(typed) || typed.length < LEAST_PIN) throw new Error("a PIN is digits");
       const salt = crypto.getRandomValues(new Uint8Array(16));
       const byPin = await pinKey(typed, salt, PIN_ITERATIONS);
       const inner = joined(await seal(byPin, DATA_KEY, key));
-      const now = Date.now();
       const pin: PinRecord = {
         salt,
         iterations: PIN_ITERATIONS,

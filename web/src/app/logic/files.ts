@@ -13,6 +13,18 @@ export function isLeftOut(name: string): boolean {
   return LEFT_OUT.test(name);
 }
 
+/** Brands of an ISO base media file (ISO/IEC 23008-12) that hold photographs of iPhones. */
+const HEIC = /^(heic|heix|hevc|heim|heis|mif1|msf1)$/;
+
+/** Whether a file is a HEIC photograph, which neither the server nor most browsers read. */
+export async function isHeic(file: Blob): Promise<boolean> {
+  const head = await file
+    .slice(4, 12)
+    .text()
+    .catch(() => "");
+  return head.startsWith("ftyp") && HEIC.test(head.slice(4));
+}
+
 export function fromInput(files: Iterable<File>): readonly NamedFile[] {
   return [...files].map((file) => ({ file, name: file.webkitRelativePath || file.name }));
 }

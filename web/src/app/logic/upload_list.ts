@@ -2,12 +2,22 @@
 
 import type { UploadedMember } from "../api/types";
 
-export type UploadState = "waiting" | "sending" | "taking-in" | "done" | "failed" | "cancelled";
+/** `preparing`: it is made smaller before it is sent. */
+export type UploadState =
+  | "waiting"
+  | "preparing"
+  | "sending"
+  | "taking-in"
+  | "done"
+  | "failed"
+  | "cancelled";
 
 export interface UploadItem {
   readonly id: number;
   readonly name: string;
   readonly bytes: number;
+  /** Bytes of the file as it was chosen; null: it is sent as it is. */
+  readonly from: number | null;
   readonly sent: number;
   readonly state: UploadState;
   readonly members: readonly UploadedMember[];
@@ -23,6 +33,7 @@ export interface UploadTotals {
 export function totalsOf(items: readonly UploadItem[]): UploadTotals {
   const counts: Record<UploadState, number> = {
     waiting: 0,
+    preparing: 0,
     sending: 0,
     "taking-in": 0,
     done: 0,
@@ -55,5 +66,5 @@ export function isUseless({ state, members }: UploadItem): boolean {
 }
 
 export function isUnderWay({ state }: UploadItem): boolean {
-  return state === "waiting" || state === "sending" || state === "taking-in";
+  return ["waiting", "preparing", "sending", "taking-in"].includes(state);
 }

@@ -4,7 +4,8 @@ import { useEffect, useRef, useState } from "react";
 import { AnalysisFailed, type DeviceAnalyst, startAnalyst } from "../../../analysis/client";
 import type { Site } from "../../api/types";
 import { orFull } from "../../device/full";
-import { keepFile } from "../../device/send_upload";
+import { forSending } from "../../device/keep_files";
+import { fileItem, keepFile } from "../../device/send_upload";
 import type { OpenVault } from "../../device/vault";
 import type { Consent } from "../../logic/consent";
 import {
@@ -93,7 +94,11 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
         const facts: Record<string, string> = { consent: JSON.stringify(consent) };
         if (!check.isDicom) Object.assign(facts, photographFacts(slot, patient, filmDate));
         const name = `${slot} ${file.name}`;
-        const item = await orFull(() => keepFile(vault, file, name, site.id, outbox.add, facts));
+        const item = fileItem(file, name, site.id, facts);
+        await orFull(async () => {
+          await outbox.add(item);
+          await keepFile(vault, item, await forSending(file), outbox.add);
+        });
         ids.push(item.id);
       }
       void outbox.send();

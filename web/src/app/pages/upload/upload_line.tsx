@@ -20,7 +20,14 @@ export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Upl
   return (
     <li className={`upload-line upload-${state}`}>
       <span className="upload-name">{item.name}</span>
-      <span className="quiet">{sizeWords(item.bytes, words.locale)}</span>
+      <span className="quiet">
+        {item.from === null
+          ? sizeWords(item.bytes, words.locale)
+          : words.say("upload.smaller", {
+              from: sizeWords(item.from, words.locale),
+              to: sizeWords(item.bytes, words.locale),
+            })}
+      </span>
       <span className="upload-state">
         {words.say(`upload.${state}`)}
         {item.state === "sending" && (

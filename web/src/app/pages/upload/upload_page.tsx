@@ -2,10 +2,17 @@
 
 import { type DragEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import type { UploadsApi } from "../../api/uploads";
-import { orFull } from "../../device/full";
-import { keepFile } from "../../device/send_upload";
+import { type Keeping, keepFiles } from "../../device/keep_files";
 import type { OpenVault } from "../../device/vault";
-import { fromDrop, fromInput, isLeftOut, type NamedFile, sizeWords } from "../../logic/files";
+import { compresses, keepCompresses } from "../../logic/compression";
+import {
+  fromDrop,
+  fromInput,
+  isHeic,
+  isLeftOut,
+  type NamedFile,
+  sizeWords,
+} from "../../logic/files";
 import { sitesAs } from "../../logic/rights";
 import { totalsOf } from "../../logic/upload_list";
 import { useDesk } from "../../parts/app_context";
@@ -38,27 +45,35 @@ export default function UploadPage() {
   const possible = sites.filter((site) => person.is_administrator || own.includes(site.id));
   const [chosen, setChosen] = useState("");
   const [leftOut, setLeftOut] = useState(0);
+  const [heic, setHeic] = useState<readonly string[]>([]);
+  const [keeping, setKeeping] = useState<Keeping | null>(null);
+  const [smaller, setSmaller] = useState(compresses);
   const [isOver, setOver] = useState(false);
+  /** Files that are chosen while others are being kept come after them. */
+  const turn = useRef<Promise<unknown>>(Promise.resolve());
   const files = useRef<HTMLInputElement>(null);
   const folder = useRef<HTMLInputElement>(null);
   const site = chosen || (possible.length === 1 ? String(possible[0].id) : "");
 
-  const add = (found: readonly NamedFile[]) => {
-    const wanted = found.filter(({ name }) => !isLeftOut(name));
-    setLeftOut(found.length - wanted.length);
+  const add = async (found: readonly NamedFile[]) => {
+    const named = found.filter(({ name }) => !isLeftOut(name));
+    setLeftOut(found.length - named.length);
+    const photographs = await Promise.all(named.map(({ file }) => isHeic(file)));
+    setHeic(named.filter((_, n) => photographs[n]).map(({ name }) => name));
+    const wanted = named.filter((_, n) => !photographs[n]);
     const at = site === "" ? null : Number(site);
     if (device.vault === null) uploader.add(wanted, at);
-    else void keep(device.vault, wanted, at);
+    else keep(device.vault, wanted, at);
   };
   /** On a device that keeps data, files go by its queue: a closed tab or a new start loses none. */
-  const keep = async (vault: OpenVault, wanted: readonly NamedFile[], at: number | null) => {
-    for (const { file, name } of wanted) {
-      const isKept = await action.run(() =>
-        orFull(() => keepFile(vault, file, name, at, outbox.add)),
-      );
-      if (!isKept) return;
-      void outbox.send();
-    }
+  const keep = (vault: OpenVault, wanted: readonly NamedFile[], at: number | null) => {
+    const act = () =>
+      action.run(async () => {
+        const rest = await keepFiles(vault, outbox, wanted, at, setKeeping);
+        // They are in this page still: nothing is lost as long as it stays open.
+        uploader.add(rest, at);
+      });
+    turn.current = turn.current.then(act, act);
   };
   useEffect(
     () =>
@@ -94,6 +109,17 @@ export default function UploadPage() {
           ...possible.map((one) => [String(one.id), one.name] as const),
         ]}
       />
+      <label className="check">
+        <input
+          type="checkbox"
+          checked={smaller}
+          onChange={(event) => {
+            keepCompresses(event.target.checked);
+            setSmaller(event.target.checked);
+          }}
+        />
+        {words.say("upload.compress")}
+      </label>
       {/* biome-ignore lint/a11y/noStaticElementInteractions: the buttons inside do the same */}
       <div
         className={isOver ? "drop over" : "drop"}
@@ -118,7 +144,7 @@ export default function UploadPage() {
           tabIndex={-1}
           aria-label={words.say("upload.files")}
           onChange={(event) => {
-            add(fromInput(event.target.files ?? []));
+            void add(fromInput(event.target.files ?? []));
             event.target.value = "";
           }}
         />
@@ -132,13 +158,19 @@ export default function UploadPage() {
           tabIndex={-1}
           aria-label={words.say("upload.folder")}
           onChange={(event) => {
-            add(fromInput(event.target.files ?? []));
+            void add(fromInput(event.target.files ?? []));
             event.target.value = "";
           }}
         />
       </div>
       <ProblemNote problem={action.problem} />
+      {heic.length > 0 && (
+        <p className="note note-bad" role="alert">
+          {words.say("upload.heic", { names: heic.join(", ") })}
+        </p>
+      )}
       {device.state === "open" && <p className="quiet">{words.say("upload.kept")}</p>}
+      {keeping !== null && <KeepingLines keeping={keeping} />}
       <QueueList
         items={queued.filter(({ kind }) => kind === "upload")}
         isSending={outbox.isSending}
@@ -175,5 +207,31 @@ export default function UploadPage() {
         </>
       )}
     </section>
+  );
+}
+
+/** What is made smaller now, what came of it, and what found no room on this device. */
+function KeepingLines({ keeping }: { keeping: Keeping }) {
+  const { words } = useDesk();
+  const { now, count, from, to, notKept } = keeping;
+  return (
+    <>
+      {(now !== null || count > 0) && (
+        <p className="quiet" role="status">
+          {now === null
+            ? words.say("upload.compressed", {
+                n: count,
+                from: sizeWords(from, words.locale),
+                to: sizeWords(to, words.locale),
+              })
+            : words.say("upload.being-prepared", { name: now })}
+        </p>
+      )}
+      {notKept.length > 0 && (
+        <p className="note note-bad" role="alert">
+          {words.say("upload.not-kept", { names: notKept.join(", ") })}
+        </p>
+      )}
+    </>
   );
 }

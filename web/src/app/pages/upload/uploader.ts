@@ -5,6 +5,7 @@
 
 import { asProblem } from "../../api/problem";
 import type { Upload, UploadsApi } from "../../api/uploads";
+import { forSending } from "../../device/keep_files";
 import type { NamedFile } from "../../logic/files";
 import { isUnderWay, type UploadItem, withItem } from "../../logic/upload_list";
 
@@ -59,11 +60,16 @@ export function makeUploader(api: UploadsApi): Uploader {
     const job = jobs.get(id);
     if (job === undefined) return;
     const { file, site, abort } = job;
-    change(id, { state: "sending", problem: null });
+    change(id, { state: "preparing", problem: null });
     try {
+      const chosen = file.file;
+      const sends = await forSending(chosen);
+      if (abort.signal.aborted) return;
+      const from = sends === chosen ? null : chosen.size;
+      change(id, { state: "sending", bytes: sends.size, from });
       const progress = (sent: number) => change(id, { sent });
-      job.upload = await api.send(file.file, file.name, site, progress, abort.signal);
-      change(id, { state: "taking-in", sent: file.file.size });
+      job.upload = await api.send(sends, file.name, site, progress, abort.signal);
+      change(id, { state: "taking-in", sent: sends.size });
       // What the server does with it may take longer than sending the next file.
       void follow(id, job.upload, abort.signal);
     } catch (error) {
@@ -116,6 +122,7 @@ export function makeUploader(api: UploadsApi): Uploader {
           id: count,
           name: file.name,
           bytes: file.file.size,
+          from: null,
           sent: 0,
           state: "waiting",
           members: [],
@@ -130,7 +137,7 @@ export function makeUploader(api: UploadsApi): Uploader {
       const id = count;
       const abort = new AbortController();
       jobs.set(id, { file: { name, file: new File([], name) }, site: null, abort, upload });
-      const at = { id, name, bytes, sent: bytes, members: [], problem: null };
+      const at = { id, name, bytes, from: null, sent: bytes, members: [], problem: null };
       set([...items, { ...at, state: "taking-in" }]);
       void follow(id, upload, abort.signal);
     },
