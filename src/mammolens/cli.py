@@ -86,6 +86,14 @@ Regions = Annotated[
         "--region", metavar="R0,C0,R1,C1", help="Score this box of one image; repeatable."
     ),
 ]
+Photographs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--photograph",
+        metavar="VIEW=FILE",
+        help="Photograph of a film on a light box, such as RCC=a.jpg; repeatable, one exam.",
+    ),
+]
 Sinks = Annotated[
     str,
     typer.Option(metavar="LIST", help=f"Which of {', '.join(sink_names())}; separated by commas."),
@@ -191,6 +199,7 @@ def analyze(
     sample: Sample = False,
     model: Model = None,
     region: Regions = None,
+    photograph: Photographs = None,
     sinks: Sinks = _SINKS,
     jobs: Jobs = 1,
     prevalence: Prevalence = None,
@@ -203,8 +212,9 @@ def analyze(
     cluster: Cluster = None,
     tls: Tls = None,
 ) -> None:
-    """Analyse exams, or marked regions of one image, and write the results."""
-    inputs, names = _inputs(paths or [], sample), names_in(sinks)
+    """Analyse exams, marked regions of one image, or photographs of films."""
+    names = names_in(sinks)
+    inputs = [] if photograph and not (paths or sample) else _inputs(paths or [], sample)
     from mammolens import console
     from mammolens.analysis import AnalysisOptions
     from mammolens.exams import parse_views
@@ -214,6 +224,9 @@ def analyze(
     options = AnalysisOptions(
         jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views, risk=risk
     )
+    if photograph:
+        others = inputs or region or clinical or fusion or cluster
+        return _analyze_photographs(photograph, others, out, model, names, options)
     if cluster is not None:
         if region or sinks != _SINKS or jobs != 1 or clinical or fusion:
             words = (
@@ -321,6 +334,26 @@ def _analyze_regions(
 
     report, files = run_regions(paths, regions, out, model or LESION_MODEL, sinks, options)
     console.show_regions(report, files)
+
+
+def _analyze_photographs(
+    photographs: list[str],
+    others: object,
+    out: Path,
+    model: str | None,
+    sinks: list[str],
+    options: AnalysisOptions,
+) -> None:
+    if others:
+        raise typer.BadParameter("give photographs alone", param_hint="--photograph")
+    from mammolens import console
+    from mammolens.analysis import parse_photographs
+    from mammolens.run import run_photographs
+
+    given = parse_photographs(photographs)
+    summary, info = run_photographs(given, out, model, sinks, options)
+    console.show_run(summary, info)
+    raise typer.Exit(summary.exit_code)
 
 
 def _inputs(paths: list[Path], sample: bool) -> list[Path]:

@@ -4,7 +4,7 @@
 
     MammolensError
       InputError      MissingInput, NotAnImage, UnsupportedImage, MissingAttribute, NotAMammogram,
-                      IncompleteExam, NotAWholeView, BadRegion
+                      IncompleteExam, NotAWholeView, BadRegion, BadPhotograph
       DataError       InvalidManifest, PatientLeak, UnreadableReport
       ConfigError
       ModelError      BadModelPackage, ContractMismatch
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 __all__ = [
     "BadModelPackage",
+    "BadPhotograph",
     "BadRegion",
     "ConfigError",
     "ContractMismatch",
@@ -110,6 +111,22 @@ class IncompleteExam(InputError):
 
 class BadRegion(InputError):
     """A marked box is empty, too small, or outside its image."""
+
+
+class BadPhotograph(InputError):
+    """A photograph of a film that cannot be used; `faults` are its reasons, one word each."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        source: str | None = None,
+        keyword: str | None = None,
+        remedy: str | None = None,
+        faults: tuple[str, ...] = (),
+    ) -> None:
+        self.faults = faults
+        super().__init__(message, source=source, keyword=keyword, remedy=remedy)
 
 
 class DataError(MammolensError):

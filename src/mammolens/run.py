@@ -10,8 +10,10 @@ from pathlib import Path
 
 from mammolens.analysis import (
     AnalysisOptions,
+    GivenPhotograph,
     RegionReport,
     analyze_paths,
+    analyze_photographs,
     analyze_region_file,
     parse_region,
     restate_threshold,
@@ -28,7 +30,14 @@ from mammolens.sinks import (
 )
 from mammolens.sinks.regions import check_region_sinks, write_regions
 
-__all__ = ["check_paths", "describe_run", "run_exams", "run_regions", "with_clinical"]
+__all__ = [
+    "check_paths",
+    "describe_run",
+    "run_exams",
+    "run_photographs",
+    "run_regions",
+    "with_clinical",
+]
 
 
 def run_exams(
@@ -80,6 +89,50 @@ def run_exams(
     IncompleteExam
         If there is no file that could be an image.
     """
+    package, info = _prepare_run(paths, model, sinks, options)
+    options = with_clinical(options, package, clinical, fusion)
+    stream = analyze_paths(paths, package, options, on_progress)
+    summary = write_run(stream, out, info, sinks)
+    if not summary.rows and not summary.n_unreadable:
+        raise IncompleteExam(
+            "there is no image, so nothing was analysed",
+            source=", ".join(map(str, paths)),
+            remedy="Give files, folders or zip archives with mammograms",
+        )
+    return summary, info
+
+
+def run_photographs(
+    photographs: Sequence[GivenPhotograph],
+    out: Path,
+    model: str | Path | None,
+    sinks: Sequence[str],
+    options: AnalysisOptions,
+) -> tuple[RunSummary, RunInfo]:
+    """Analyse photographs of the films of one exam, and write the results to the folder `out`.
+
+    Parameters
+    ----------
+    photographs
+        From `mammolens.analysis.parse_photographs`.
+    out, model, sinks, options
+        As for `run_exams`.
+
+    Raises
+    ------
+    ConfigError, MissingInput, ModelError, StorageError
+        As `run_exams`.
+    """
+    paths = [photograph.path for photograph in photographs]
+    package, info = _prepare_run(paths, model, sinks, options)
+    prediction = analyze_photographs(photographs, package, options)
+    return write_run([prediction], out, info, sinks), info
+
+
+def _prepare_run(
+    paths: Sequence[Path], model: str | Path | None, sinks: Sequence[str], options: AnalysisOptions
+) -> tuple[ModelPackage, RunInfo]:
+    """Check all settings, and load the model."""
     if not sinks:
         raise ConfigError(
             "no output format is named", keyword="sinks", remedy="Name one, such as json"
@@ -91,17 +144,7 @@ def run_exams(
     check_paths(paths)
     package = ModelPackage.load(model or DEFAULT_MODEL)
     package.card.for_breasts()
-    options = with_clinical(options, package, clinical, fusion)
-    info = describe_run(package, options.prevalence)
-    stream = analyze_paths(paths, package, options, on_progress)
-    summary = write_run(stream, out, info, sinks)
-    if not summary.rows and not summary.n_unreadable:
-        raise IncompleteExam(
-            "there is no image, so nothing was analysed",
-            source=", ".join(map(str, paths)),
-            remedy="Give files, folders or zip archives with mammograms",
-        )
-    return summary, info
+    return package, describe_run(package, options.prevalence)
 
 
 def with_clinical(

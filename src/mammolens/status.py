@@ -48,6 +48,7 @@ STATUS: dict[type[errors.MammolensError], Status] = {
     errors.IncompleteExam: Status(EXIT_INCOMPLETE, 422, 0xC002),
     errors.NotAWholeView: Status(EXIT_INCOMPLETE, 422, 0xC004),
     errors.BadRegion: Status(EXIT_USAGE, 422, 0xC003),
+    errors.BadPhotograph: Status(EXIT_INCOMPLETE, 422, 0xC006),
     errors.InvalidManifest: Status(EXIT_USAGE, 422, 0x0110),
     errors.PatientLeak: Status(EXIT_USAGE, 409, 0x0110),
     errors.UnreadableReport: Status(EXIT_INCOMPLETE, 422, 0x0110),

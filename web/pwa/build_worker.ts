@@ -8,7 +8,7 @@ import type { Plugin } from "vite";
 const WORKER = "sw.js";
 /** Not needed to show the page; a link to a report needs the line anyway. */
 const LEFT_OUT = /\.(md|map)$|^share\.html$/;
-/** Larger files, such as a model's runtime, are kept when they are used for the first time. */
+/** Larger files, such as a model's runtime, and fonts are kept when they are used for the first time. */
 export const AT_ONCE_BYTES = 512 << 10;
 
 export function serviceWorker(source: string): Plugin {
@@ -37,7 +37,8 @@ export function workerOf(folder: string, source: string): string {
     .sort();
   const digest = createHash("sha256").update(source);
   for (const name of names) digest.update(name).update(readFileSync(join(folder, name)));
-  const isSmall = (name: string) => statSync(join(folder, name)).size <= AT_ONCE_BYTES;
+  const isSmall = (name: string) =>
+    !name.endsWith(".ttf") && statSync(join(folder, name)).size <= AT_ONCE_BYTES;
   const listed = (some: readonly string[]) =>
     JSON.stringify(
       some.map((name) => (name === "index.html" ? "/" : `/${name}`)),

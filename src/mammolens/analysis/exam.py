@@ -48,6 +48,7 @@ from mammolens.exams import ExamPlan, load_exam, plan_exams
 from mammolens.images import find_files
 from mammolens.images.ages import exam_age
 from mammolens.model import ModelPackage
+from mammolens.photograph import refuse_photographed
 from mammolens.prefetching import prefetch
 from mammolens.preprocess import display_of, prepare
 from mammolens.quality import admit, assess, compare_views, picture_measures
@@ -156,6 +157,7 @@ def analyze_exam(
             _check_time(began, options)
             view = prepare(mammogram, config)
             doubts = admit(view, model.card.gate)
+            refuse_photographed(mammogram)
             quality = assess(mammogram, view, config)
             doubts += quality.cautions()
             kept.append((mammogram, replace(view, cautions=view.cautions + doubts), quality))

@@ -5,7 +5,7 @@ copies. Images of two patients are never in one exam. A refused image stays list
 """
 
 from mammolens.exams.identity import identity_cautions, identity_of, is_placeholder
-from mammolens.exams.load import load_exam
+from mammolens.exams.load import load_exam, make_exam
 from mammolens.exams.plan import (
     SEVERAL_PATIENTS,
     ExamPlan,
@@ -25,6 +25,7 @@ __all__ = [
     "identity_of",
     "is_placeholder",
     "load_exam",
+    "make_exam",
     "parse_views",
     "place_file",
     "plan_exams",

@@ -14,7 +14,7 @@ from mammolens.exams.plan import ExamPlan, unreadable_file
 from mammolens.exams.views import STANDARD_VIEWS, Slot
 from mammolens.images import HeaderInfo, ImageFile, identify, read_image
 
-__all__ = ["load_exam"]
+__all__ = ["load_exam", "make_exam"]
 
 _CONTRADICTION: Final = "duplicate_uid_different_pixels"
 
@@ -50,19 +50,29 @@ def load_exam(plan: ExamPlan) -> tuple[Exam, tuple[Unreadable, ...]]:
             if copy.name == _CONTRADICTION:
                 kind = ObjectKind.MAMMOGRAM
                 unreadable.append(Unreadable(file.name, "NotAnImage", copy.message, kind=kind))
-    views: dict[Slot, list[Mammogram]] = {}
-    for mammogram in sorted(kept, key=lambda m: _slot_order(_slot(m))):
-        views.setdefault(_slot(mammogram), []).append(mammogram)
-    cautions += _view_cautions(list(views))
-    if is_placeholder(plan.patient_id):
-        cautions += _repeated_views(views)
-    exam = Exam(
-        plan.patient_id,
-        plan.study_instance_uid,
-        {slot: tuple(images) for slot, images in views.items()},
-        tuple(cautions),
-    )
+    exam = make_exam(kept, plan.patient_id, plan.study_instance_uid, cautions)
     return exam, tuple(unreadable)
+
+
+def make_exam(
+    mammograms: Sequence[Mammogram],
+    patient_id: str | None,
+    study_instance_uid: str | None,
+    cautions: Sequence[Caution] = (),
+) -> Exam:
+    """Make an exam of the images of one study, and check its views."""
+    views: dict[Slot, list[Mammogram]] = {}
+    for mammogram in sorted(mammograms, key=lambda m: _slot_order(_slot(m))):
+        views.setdefault(_slot(mammogram), []).append(mammogram)
+    notes = [*cautions, *_view_cautions(list(views))]
+    if is_placeholder(patient_id):
+        notes += _repeated_views(views)
+    return Exam(
+        patient_id,
+        study_instance_uid,
+        {slot: tuple(images) for slot, images in views.items()},
+        tuple(notes),
+    )
 
 
 def _copy_caution(new: Mammogram, kept: Mammogram) -> Caution | None:

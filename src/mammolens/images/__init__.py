@@ -5,22 +5,24 @@ header of one file, which is fast; `read_image` reads and decodes one file to a 
 that cannot be read raises an `InputError` with file, cause and remedy; it never becomes an empty
 picture.
 
-The parts: `reader` (chooses by the first bytes), `dicom`, `raster` (PNG, JPEG, PGM, TIFF), `ljpeg`
-and `ics` (DDSM films), `decoders` (compressed streams), `pixel_trust` (checks the decoded numbers),
-`names`, `side_tables`, `descriptions` and `vocabulary` (laterality and view from names, tables and
-texts), `ages`.
+The parts: `reader` (chooses by the first bytes), `dicom`, `raster` (PNG, JPEG, PGM, TIFF),
+`photographs` (in colour, of films on a light box), `ljpeg` and `ics` (DDSM films), `decoders`
+(compressed streams), `pixel_trust` (checks the decoded numbers), `names`, `side_tables`,
+`descriptions` and `vocabulary` (laterality and view from names, tables and texts), `ages`.
 """
 
 from __future__ import annotations
 
 from mammolens.images.files import ImageFile, find_files, walk_files
 from mammolens.images.masks import read_mask
+from mammolens.images.photographs import Photograph, read_photograph
 from mammolens.images.picture_facts import PictureFacts, read_facts
 from mammolens.images.reader import HeaderInfo, identify, may_be_image, read_header, read_image
 
 __all__ = [
     "HeaderInfo",
     "ImageFile",
+    "Photograph",
     "PictureFacts",
     "find_files",
     "identify",
@@ -29,5 +31,6 @@ __all__ = [
     "read_header",
     "read_image",
     "read_mask",
+    "read_photograph",
     "walk_files",
 ]

@@ -97,14 +97,7 @@ def decode_raster(data: bytes, source: str) -> Decoded:
     NotAnImage, NotAMammogram, UnsupportedImage
         If it is not a picture, is damaged, is coloured, or has a form that is not supported.
     """
-    decoder = _decoder(data[:16])
-    if decoder is None:
-        raise NotAnImage(
-            "this is not a picture of a supported kind",
-            source=source,
-            remedy="Send DICOM, PNG, JPEG, PGM or TIFF images",
-        )
-    decoded = decoder(data, source)
+    decoded = decode_stored(data, source)
     if decoded.pixels.ndim == 3:
         note = Caution("grey_as_colour", "the grey picture is stored in several equal channels")
         merged = merge_channels(decoded.pixels, source)
@@ -113,6 +106,18 @@ def decode_raster(data: bytes, source: str) -> Decoded:
         ordered, notes = ordered_bytes(decoded.pixels, 16, source)
         decoded = decoded._replace(pixels=ordered, cautions=(*decoded.cautions, *notes))
     return decoded
+
+
+def decode_stored(data: bytes, source: str) -> Decoded:
+    """Decode a picture with the channels that it has; see `decode_raster`."""
+    decoder = _decoder(data[:16])
+    if decoder is None:
+        raise NotAnImage(
+            "this is not a picture of a supported kind",
+            source=source,
+            remedy="Send DICOM, PNG, JPEG, PGM or TIFF images",
+        )
+    return decoder(data, source)
 
 
 def _decoder(head: bytes) -> Callable[[bytes, str], Decoded] | None:

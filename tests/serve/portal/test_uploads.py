@@ -9,9 +9,14 @@ import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
+import cv2
+import numpy as np
 import pytest
 import sqlalchemy as sa
+from photograph_inputs import LEVELS, bad_photograph, photograph_of
 
+from mammolens.images import read_image
+from mammolens.images.dicom import read_dicom
 from mammolens.serve.people import Refused, find_person
 from mammolens.serve.record import AUDIT, EXAMS, INSTANCES, ROLES, UPLOADS, PersonRole
 from mammolens.serve.uploads import open_writer, receiving
@@ -354,3 +359,65 @@ def test_no_name_of_a_file_gets_into_the_trail(stage, mammogram):
     upload(stage, mammogram(0), filename="Secret^Person.dcm")
     with stage.database.read() as connection:
         assert "ecret" not in str(connection.execute(sa.select(AUDIT)).all())
+
+
+PHOTOGRAPH = {"filename": "a.jpg", "patient": "P 1", "examDate": "2026-11-02"}
+
+
+@pytest.fixture(scope="module")
+def photographs(sample_dir) -> dict[str, bytes]:
+    """A good photograph of a film, and one with a reflection, as JPEG."""
+    pixels = np.asarray(read_image(next(sample_dir.rglob("*.dcm"))).pixels, np.float32)
+    film = cv2.resize(pixels / pixels.max(), None, fx=0.35, fy=0.35, interpolation=cv2.INTER_AREA)
+    rng = np.random.default_rng(5)
+    made = {
+        "good": photograph_of(film, rng, LEVELS["light"]),
+        "glare": bad_photograph("glare", film, rng),
+    }
+    return {name: cv2.imencode(".jpg", one[..., ::-1])[1].tobytes() for name, one in made.items()}
+
+
+def test_a_photograph_of_a_film_becomes_an_object_of_its_view(make_stage, photographs):
+    stage = make_stage(intake={"film": True, "min_free_mb": 0})
+    (member,) = upload(stage, photographs["good"], photograph="RMLO", **PHOTOGRAPH)["members"]
+    assert (member["outcome"], member["reason"]) == ("input", None)
+    with stage.database.read() as connection:
+        (row,) = connection.execute(sa.select(INSTANCES)).all()
+        exam = connection.execute(sa.select(EXAMS)).one()
+    assert (row.view, exam.patient_id) == ("RMLO", "P 1")
+    image = read_dicom(stage.state.received.read(row.digest), "a", None)
+    assert [c.name for c in image.cautions if c.doubt] == ["film_photograph"]
+    again = upload(stage, photographs["good"], photograph="RMLO", **PHOTOGRAPH)["members"]
+    assert again[0]["exam_id"] == exam.id
+    with stage.database.read() as connection:
+        assert len(connection.execute(sa.select(INSTANCES)).all()) == 1
+
+
+def test_a_bad_photograph_says_why(make_stage, photographs):
+    stage = make_stage(intake={"film": True, "min_free_mb": 0})
+    (glare,) = upload(stage, photographs["glare"], photograph="RCC", **PHOTOGRAPH)["members"]
+    assert (glare["outcome"], glare["reason"], glare["exam_id"]) == ("rejected", "glare", None)
+    for content, reason in (
+        (b"\0\0\0\x18ftypheic" + bytes(99), "HEIC"),
+        (b"PK\3\4zip", "not read"),
+    ):
+        (member,) = upload(stage, content, photograph="RCC", **PHOTOGRAPH)["members"]
+        assert member["outcome"] == "rejected"
+        assert reason in member["reason"]
+    (plain,) = upload(stage, photographs["good"], filename="a.jpg")["members"]
+    assert plain["outcome"] == "rejected"
+
+
+def test_side_view_patient_and_date_are_never_guessed(make_stage):
+    stage = make_stage(intake={"film": True, "min_free_mb": 0})
+    for wrong in ({"photograph": "CC"}, {"photograph": "RCC", "patient": " "}):
+        done = begin(stage, 9, **{**PHOTOGRAPH, **wrong})
+        assert (done.status_code, done.json()["code"]) == (422, "incomplete")
+    done = begin(stage, 9, photograph="RCC", patient="P", examDate="2.11.2026")
+    assert done.json()["code"] == "incomplete"
+
+
+def test_a_node_without_films_takes_no_photograph_of_one(make_stage):
+    stage = make_stage(intake={"film": False, "min_free_mb": 0})
+    done = begin(stage, 9, photograph="RCC", **PHOTOGRAPH)
+    assert (done.status_code, done.json()["code"]) == (422, "no_film")

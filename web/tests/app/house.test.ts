@@ -3,8 +3,9 @@ import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EVENT_NAMES } from "../../src/app/api/events";
 import { PAGES } from "../../src/app/logic/route";
-import de from "../../src/app/messages/de.json";
+import { dateWords } from "../../src/app/logic/times";
 import en from "../../src/app/messages/en.json";
+import { LANGUAGES, loadAppWords } from "../../src/app/messages/text";
 
 const root = resolve(import.meta.dirname, "../../src/app");
 const files = readdirSync(root, { recursive: true, encoding: "utf-8" })
@@ -14,12 +15,29 @@ const textOf = (file: string) => readFileSync(file, "utf-8");
 const modules = files.filter((file) => !file.endsWith(".css"));
 
 describe("messages", () => {
-  test("English and German have the same keys and values to fill in", () => {
-    expect(Object.keys(de)).toEqual(Object.keys(en));
+  test.each(LANGUAGES.map(([code]) => code))("%s has every key and value to fill in", (code) => {
+    const file = join(root, "messages", `${code}.json`);
+    const messages: Record<string, string> = JSON.parse(textOf(file));
+    expect(Object.keys(messages)).toEqual(Object.keys(en));
     const holes = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
     for (const [key, text] of Object.entries(en)) {
-      expect(holes(de[key as keyof typeof de]), key).toEqual(holes(text));
+      expect(holes(messages[key]), key).toEqual(holes(text));
     }
+  });
+
+  test("a language is loaded, and English stands in for one that is not there", async () => {
+    const hindi = await loadAppWords("hi-IN");
+    expect([hindi.language, hindi.direction]).toEqual(["hi", "ltr"]);
+    expect(hindi.say("page.worklist")).toBe("कार्य-सूची");
+    expect((await loadAppWords("sw")).language).toBe("en");
+  });
+
+  test("in Arabic, values keep their direction, and digits are those of BI-RADS", async () => {
+    const arabic = await loadAppWords("ar");
+    expect(arabic.direction).toBe("rtl");
+    expect(arabic.say("reading.birads-n", { n: 4 })).toBe("BI-RADS \u20684\u2069");
+    expect(arabic.number(0.85, 2)).toMatch(/0.85/);
+    expect(dateWords("20261130", arabic.locale)).toMatch(/2026/);
   });
 
   test("there is one for each page", () => {
@@ -27,10 +45,20 @@ describe("messages", () => {
   });
 
   test("none is written into a component", () => {
-    const loose = modules.flatMap((file) =>
-      [...textOf(file).matchAll(/>\s*([A-Z][a-z]+ [a-z]+[^<>{}]*)</g)].map(([, text]) => text),
-    );
-    expect(loose).toEqual([]);
+    const loose = modules
+      .filter((file) => file.endsWith(".tsx"))
+      .flatMap((file) => {
+        const code = textOf(file).replace(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, "");
+        const texts = [...code.matchAll(/>([^<>{}]*\p{L}{2,}[^<>{}]*)(?=<\/|\{)/gu)]
+          .map(([, text]) => text.trim())
+          // Code between type parameters, and names of types, are no texts.
+          .filter((text) => !/[;=()?&|[\]"]|^([A-Z][a-z]+){2,}$|^string$/.test(text))
+          // PDF and CSV are the same in each language.
+          .filter((text) => !["PDF", "CSV"].includes(text));
+        const spoken = /\b(aria-label|placeholder|alt|label|hint)="[^"]*\p{L}[^"]*"/gu;
+        return [...texts, ...[...code.matchAll(spoken)].map(String)];
+      });
+    expect(loose).toEqual(["mammolens"]);
   });
 });
 

@@ -2,8 +2,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { COMMANDS } from "../../src/viewer/commands";
+import ar from "../../src/viewer/messages/ar.json";
 import de from "../../src/viewer/messages/de.json";
 import en from "../../src/viewer/messages/en.json";
+import hi from "../../src/viewer/messages/hi.json";
 import { wordsOf } from "../../src/viewer/messages/text";
 import { type Shown, sceneOf } from "../../src/viewer/scene";
 import { lookOf, openExam } from "../../src/viewer/state";
@@ -100,11 +102,11 @@ test("a length says what it was measured with", () => {
 });
 
 describe("messages", () => {
-  test("English and German have the same keys and values to fill in", () => {
-    expect(Object.keys(de)).toEqual(Object.keys(en));
+  test.each(Object.entries({ de, hi, ar }))("%s has every key and value to fill in", (_, words) => {
+    expect(Object.keys(words)).toEqual(Object.keys(en));
     const holes = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
     for (const [key, text] of Object.entries(en)) {
-      expect(holes(de[key as keyof typeof de])).toEqual(holes(text));
+      expect(holes(words[key as keyof typeof de]), key).toEqual(holes(text));
     }
   });
 

@@ -10,6 +10,7 @@ from mammolens.images.ages import CHILD_YEARS, age_of
 from mammolens.images.dicom.partial_views import view_modifiers
 from mammolens.images.dicom.tags import Tags
 from mammolens.images.dicom.views import dicom_side_and_view
+from mammolens.images.film_photograph import FROM_PHOTOGRAPH, IMAGE_TYPE
 
 __all__ = ["image_ref", "source_header"]
 
@@ -117,6 +118,8 @@ def _intent(tags: Tags) -> PresentationIntent | None:
 
 
 def _origin(tags: Tags) -> PixelOrigin:
+    if IMAGE_TYPE in tags.texts("ImageType"):
+        tags.doubt(FROM_PHOTOGRAPH.name, FROM_PHOTOGRAPH.message)
     if "GENERATED_2D" not in tags.texts("ImageType"):
         return PixelOrigin.ACQUIRED
     tags.caution("synthetic_2d", "the view was computed from a tomosynthesis stack")

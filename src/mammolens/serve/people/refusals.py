@@ -41,6 +41,8 @@ class Refusal(str, Enum):
     """No exam of the site has a known outcome, so that no figure can be given."""
     TOO_LARGE = "too_large"
     """It is longer than it may be, or than it was said to be."""
+    NO_FILM = "no_film"
+    """The settings of this node do not allow films, nor photographs of them."""
     SITE = "site"
     """It must be said for which site this is."""
     OFFSET = "offset"

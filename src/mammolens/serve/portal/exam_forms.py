@@ -54,6 +54,7 @@ class AiSummaryView(BaseModel):
     doubts: list[str]
     failure: str | None
     model: str
+    from_photograph: bool = Field(description="an image is a photograph of a film: never low")
     notice: str
 
 

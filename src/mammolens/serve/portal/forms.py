@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, cast
 
 from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from mammolens.serve.people import Person, Site
 from mammolens.serve.record import ExamOrder, PersonRole, ReadingMode
+from mammolens.sinks.reading import LANGUAGES
 
 __all__ = [
     "MOST_ID",
@@ -26,7 +27,7 @@ __all__ = [
     "view_site",
 ]
 
-Language = Literal["en", "de"]
+Language = Literal["en", "de", "hi", "ar"]
 MOST_ID: Final = 2**31 - 1
 """The largest integer of the databases' columns."""
 Id = Annotated[int, Path(ge=1, le=MOST_ID)]
@@ -117,6 +118,6 @@ def view_site(site: Site) -> SiteView:
         reading_mode=site.reading_mode,
         order=site.exam_order,
         double_reading=site.double_reading,
-        language="de" if site.language == "de" else "en",
+        language=cast(Language, site.language) if site.language in LANGUAGES else "en",
         notice_mail=site.notice_mail,
     )

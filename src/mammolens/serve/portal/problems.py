@@ -42,6 +42,7 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.TOO_MUCH: 422,
     Refusal.NO_OUTCOMES: 409,
     Refusal.TOO_LARGE: 413,
+    Refusal.NO_FILM: 422,
     Refusal.SITE: 422,
     Refusal.OFFSET: 409,
     Refusal.IN_USE: 423,

@@ -2,7 +2,9 @@
 
 The metadata `filename` names the file for its sender, `site` says for which site it is (key or
 number; left out where the person uploads at one alone), `consent` is what the patient agreed to
-(JSON of `ConsentForm`; health workers must send it). `X-HTTP-Method-Override` is not obeyed.
+(JSON of `ConsentForm`; health workers must send it). For a photograph of a film, `photograph` is
+its view (RCC, LCC, RMLO, LMLO), `patient` the patient ID, `examDate` the date of the films
+(YYYY-MM-DD). `X-HTTP-Method-Override` is not obeyed.
 
 Source: https://tus.io/protocols/resumable-upload
 """
@@ -110,7 +112,8 @@ def begin_upload(
     consent = read_consent(given["consent"]) if "consent" in given else None
     name = given.get("relativePath") or given.get("filename") or "unnamed"
     asked = portal.state, caller.person, given.get("site") or None, name, upload_length
-    upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep, consent).id)
+    said = consent, uploads.read_facts(given)
+    upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep, *said).id)
     if upload_length == 0:
         portal.receiver.wake(portal.state)
     response.headers["Location"] = f"{API}/uploads/{upload_id}"

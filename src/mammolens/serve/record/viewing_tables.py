@@ -90,6 +90,7 @@ UPLOADS: Final = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("problem", sa.String(64)),
+    sa.Column("photograph", sa.Text),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("changed_at", UtcTime, nullable=False),
     sa.Column("consent_id", sa.String(64)),
@@ -97,8 +98,9 @@ UPLOADS: Final = sa.Table(
     sa.CheckConstraint("received >= 0 AND received <= length", name="received"),
     sa.CheckConstraint("state = 'coming' OR received = length", name="whole"),
 )
-"""`received` bytes are on the disk for good; `problem` says why nothing in it could be used.
-`consent_id` names the patient's consent that came with the file, if one did."""
+"""`received` bytes are on the disk for good; `problem` says why nothing in it could be used;
+`photograph` is JSON, what a person said of a photograph of a film. `consent_id` names the patient's
+consent that came with the file, if one did."""
 sa.Index("ix_uploads_person_id", UPLOADS.c.person_id, UPLOADS.c.state)
 sa.Index("ix_uploads_state", UPLOADS.c.state, UPLOADS.c.changed_at)
 

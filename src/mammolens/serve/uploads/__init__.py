@@ -18,6 +18,7 @@ from mammolens.serve.uploads.coming import (
     open_writer,
 )
 from mammolens.serve.uploads.consents import Consent, KeptConsent, list_consents
+from mammolens.serve.uploads.photographs import PhotographFacts, read_facts
 from mammolens.serve.uploads.receiving import (
     MemberResult,
     Receiver,
@@ -29,6 +30,7 @@ __all__ = [
     "Consent",
     "KeptConsent",
     "MemberResult",
+    "PhotographFacts",
     "Progress",
     "Receiver",
     "Upload",
@@ -41,5 +43,6 @@ __all__ = [
     "list_progress",
     "list_uploads",
     "open_writer",
+    "read_facts",
     "read_result",
 ]

@@ -29,6 +29,7 @@ from mammolens.serve.uploads.files import (
     remove_file,
     upload_path,
 )
+from mammolens.serve.uploads.photographs import PhotographFacts
 from mammolens.serve.uploads.sites import may_upload, upload_site, upload_sites
 
 __all__ = [
@@ -81,6 +82,7 @@ def begin_upload(
     length: int,
     keep: Callable[[sa.Connection, str], object] | None = None,
     consent: Consent | None = None,
+    photograph: PhotographFacts | None = None,
 ) -> Upload:
     """Begin an upload.
 
@@ -92,18 +94,22 @@ def begin_upload(
         Called with the number of the upload in the transaction that enters it.
     consent
         What the patient agreed to; health workers must send it.
+    photograph
+        What the person says of it, if it is a photograph of a film.
 
     Raises
     ------
     Refused
-        The person uploads at no such site, it is too large, too many are open, or a consent is
-        missing.
+        The person uploads at no such site, it is too large, too many are open, a consent is
+        missing, or it is a photograph of a film and the settings do not allow films.
     StorageError
         The disk is full.
     """
     uploads = state.settings.uploads
     if length > uploads.max_mb << 20:
         raise Refused(Refusal.TOO_LARGE)
+    if photograph is not None and not state.settings.intake.film:
+        raise Refused(Refusal.NO_FILM)
     upload_id = secrets.token_urlsafe(32)
     path = upload_path(state, upload_id)
     with state.database.read() as connection:
@@ -127,6 +133,7 @@ def begin_upload(
                 "length": length,
                 "received": 0,
                 "state": (UploadState.COMING if length else UploadState.WHOLE).value,
+                "photograph": photograph.pack() if photograph is not None else None,
                 "created_at": now,
                 "changed_at": now,
                 "consent_id": consent.id if consent is not None else None,

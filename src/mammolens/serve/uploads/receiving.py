@@ -10,14 +10,16 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 
-from mammolens.errors import InputError, StorageError
+from mammolens.errors import BadPhotograph, InputError, StorageError
 from mammolens.serve import logs
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.intake import receive, too_large
@@ -36,7 +38,8 @@ from mammolens.serve.record import (
 from mammolens.serve.uploads.coming import Upload, find_upload
 from mammolens.serve.uploads.consents import forget_consents
 from mammolens.serve.uploads.files import list_files, locked, remove_file, upload_path
-from mammolens.serve.uploads.members import BrokenArchive, Member, Pieces, members_of
+from mammolens.serve.uploads.members import BrokenArchive, Member, members_of, shown_name
+from mammolens.serve.uploads.photographs import PhotographFacts, make_object, unpack_facts
 
 __all__ = ["MemberResult", "Receiver", "UploadResult", "read_result", "receive_whole", "tidy"]
 
@@ -185,11 +188,18 @@ def _receive(state: NodeState, upload_id: str, stop: threading.Event) -> None:
         sender, problem = f"person:{row.person}", None
         most = state.settings.intake.max_mb << 20
         try:
-            for member in members_of(path, row.name, state.settings.uploads, most):
+            if row.photograph is not None:
+                facts = unpack_facts(row.photograph)
+                take = partial(_take_photograph, state, path, facts, sender, row.key)
+                members: Iterable[Member] = [Member(1, shown_name(row.name))]
+            else:
+                take = partial(_take, state, sender, row.key)
+                members = members_of(path, row.name, state.settings.uploads, most)
+            for member in members:
                 if stop.is_set():
                     return
                 if member.number not in done:
-                    _receive_member(state, upload_id, member, sender, row.key)
+                    _receive_member(state, upload_id, member, take)
         except BrokenArchive as error:
             problem = error.reason
         except StorageError:
@@ -199,7 +209,10 @@ def _receive(state: NodeState, upload_id: str, stop: threading.Event) -> None:
 
 
 def _receive_member(
-    state: NodeState, upload_id: str, member: Member, sender: str, site: str
+    state: NodeState,
+    upload_id: str,
+    member: Member,
+    take: Callable[[Member], tuple[str, int | None]],
 ) -> None:
     """Receive one file, and enter its result.
 
@@ -212,9 +225,11 @@ def _receive_member(
     if member.refusal == PASSED_OVER:
         outcome, reason = PASSED_OVER, None
     broken: BrokenArchive | None = None
-    if member.content is not None:
+    if member.refusal is None:
         try:
-            outcome, exam_id = _take(state, member.content, sender, site)
+            outcome, exam_id = take(member)
+        except BadPhotograph as error:
+            reason = ",".join(error.faults)
         except InputError as error:
             reason = error.message
         except BrokenArchive as error:
@@ -237,10 +252,23 @@ def _receive_member(
         raise broken
 
 
-def _take(state: NodeState, content: Pieces, sender: str, site: str) -> tuple[str, int | None]:
+def _take_photograph(
+    state: NodeState, path: Path, facts: PhotographFacts, sender: str, site: str, _member: Member
+) -> tuple[str, int | None]:
+    try:
+        made = make_object(path, facts, site)
+    except InputError as error:
+        detail = {"error": type(error).__name__}
+        audit.note_refusal(state.database, sender, "rejected", detail)
+        raise
+    receipt = receive(state, made, sender, site)
+    return receipt.role.value, receipt.exam_id
+
+
+def _take(state: NodeState, sender: str, site: str, member: Member) -> tuple[str, int | None]:
     draft = state.received.draft()
     try:
-        for piece in content:
+        for piece in member.content or ():
             draft.write(piece)
         most = state.settings.intake.max_mb << 20
         if draft.size > most:

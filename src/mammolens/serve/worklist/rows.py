@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from mammolens.images.film_photograph import FROM_PHOTOGRAPH
 from mammolens.serve.people import Person
 from mammolens.serve.reading import (
     ai_is_visible,
@@ -52,6 +53,7 @@ class AiSummary:
     doubts: tuple[str, ...]
     failure: str | None
     model: str
+    from_photograph: bool = False
     notice: str = NOTICE
 
 
@@ -206,7 +208,8 @@ def _ai(row: sa.Row[Any]) -> AiSummary | None:
     if row.category is None or not (row.shows_ai or row.shows_category):
         return None
     shows_score = bool(row.shows_ai) and row.score is not None
-    doubts = tuple(str(text) for _, text in json.loads(row.doubts or "[]"))
+    named = json.loads(row.doubts or "[]")
+    doubts = tuple(str(text) for _, text in named)
     return AiSummary(
         category=row.category,
         score=row.score if shows_score else None,
@@ -215,6 +218,7 @@ def _ai(row: sa.Row[Any]) -> AiSummary | None:
         doubts=doubts,
         failure=row.failure,
         model=row.model or "",
+        from_photograph=any(name == FROM_PHOTOGRAPH.name for name, _ in named),
     )
 
 

@@ -1,4 +1,4 @@
-"""The words of a report for people, from message files: ``messages/en.json``, ``messages/de.json``.
+"""The words of a report for people, from message files: ``messages/en.json`` and so on.
 
 Keys are flat; a text may hold ``{name}`` for a value. English is complete, and a test holds the
 other languages to its keys. `Wording.direction` is ``rtl`` for languages that run from the right.
@@ -20,7 +20,7 @@ from mammolens.readings import Descriptors
 
 __all__ = ["LANGUAGES", "Wording", "wording"]
 
-LANGUAGES: Final = ("en", "de")
+LANGUAGES: Final = ("en", "de", "hi", "ar")
 _FROM_THE_RIGHT: Final = frozenset({"ar", "fa", "he", "ur"})
 
 

@@ -100,6 +100,8 @@ export interface AiSummary {
   readonly doubts: readonly string[];
   readonly failure: string | null;
   readonly model: string;
+  /** An image is a photograph of a film: the exam is never low. */
+  readonly from_photograph: boolean;
   readonly notice: string;
 }
 

@@ -15,6 +15,9 @@ const PAUSES_MS = [500, 1500, 4000, 10000, 20000];
 
 export type UploadProgress = (sentBytes: number) => void;
 
+/** Further metadata of an upload. */
+export type UploadFacts = Readonly<Record<string, string>>;
+
 export interface Upload {
   readonly url: string;
 }
@@ -83,14 +86,14 @@ export function uploadsApi(
 ) {
   /**
    * @param once the sender's own name of the upload: begun twice, it is one
-   * @param facts further metadata, such as the patient's consent
+   * @param facts further metadata, such as the patient's consent, or that it is a photograph of a film
    */
   async function begin(
     file: { readonly bytes: number; readonly type?: string },
     name: string,
     site: number | null,
     once?: string,
-    facts: Readonly<Record<string, string>> = {},
+    facts: UploadFacts = {},
   ): Promise<Upload> {
     const metadata: Record<string, string> = {
       ...facts,
@@ -151,8 +154,10 @@ export function uploadsApi(
       site: number | null,
       progress: UploadProgress,
       signal: AbortSignal,
+      facts?: UploadFacts,
     ): Promise<Upload> {
-      const upload = await begin({ bytes: file.size, type: file.type }, name, site);
+      const about = { bytes: file.size, type: file.type };
+      const upload = await begin(about, name, site, undefined, facts);
       const source = { bytes: file.size, part: (from: number, to: number) => file.slice(from, to) };
       await sendRest(pieces, upload, source, 0, progress, signal);
       return upload;

@@ -50,7 +50,7 @@ export async function keepFiles(
   /** All are named on the disk before the first is worked on: a tab that is killed loses no name. */
   const items: (readonly [NamedFile, UploadItem])[] = [];
   for (const chosen of files) {
-    const item = fileItem(chosen.file, chosen.name, site);
+    const item = fileItem(chosen.file, chosen.name, site, chosen.facts);
     if (await hasRoom(() => outbox.add(item))) items.push([chosen, item]);
     else leave(chosen);
   }

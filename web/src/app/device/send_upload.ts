@@ -1,7 +1,7 @@
 /** Files that wait on the device: cut into encrypted pieces, sent from where the server has them. */
 
 import { Problem } from "../api/problem";
-import { sendRest, type UploadsApi } from "../api/uploads";
+import { sendRest, type UploadFacts, type UploadsApi } from "../api/uploads";
 import { newId, type UploadItem } from "./queue_items";
 import type { OpenVault } from "./vault";
 
@@ -18,7 +18,7 @@ export function fileItem(
   file: Blob,
   name: string,
   site: number | null,
-  facts: Readonly<Record<string, string>> = {},
+  facts: UploadFacts = {},
 ): UploadItem {
   return {
     kind: "upload",

@@ -4,6 +4,8 @@ export interface NamedFile {
   readonly file: File;
   /** Path below the chosen folder, with "/" between. */
   readonly name: string;
+  /** What else the server is told of it, such as that it is a photograph of a film. */
+  readonly facts?: Readonly<Record<string, string>>;
 }
 
 /** Files that no camera or archive writes for us: they are left out, and counted. */

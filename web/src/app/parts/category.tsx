@@ -1,6 +1,7 @@
 /** The category of an exam: a word, a shape and a colour. Each of the three suffices alone. */
 
 import type { AiSummary, Category, ExamRow, ExamStatus } from "../api/types";
+import { AUC_LOST } from "../logic/photographs";
 import { examinesAlone } from "../logic/rights";
 import type { AppKey } from "../messages/text";
 import { useDesk, useFrame } from "./app_context";
@@ -82,6 +83,18 @@ function AiScore({ ai }: { ai: AiSummary }) {
   if (ai.prevalence === null) return <small>{share}</small>;
   const prevalence = words.percent(ai.prevalence);
   return <small>{words.say("ai.score", { share, prevalence })}</small>;
+}
+
+/** That an exam comes from photographs of films, and what that costs. */
+export function PhotographNote({ row }: { row: Pick<ExamRow, "ai"> }) {
+  const { words } = useFrame();
+  if (!row.ai?.from_photograph) return null;
+  const [lost, low, high] = [AUC_LOST.value, AUC_LOST.low, AUC_LOST.high].map((value) =>
+    words.number(value, 3),
+  );
+  return (
+    <p className="note note-warning">{words.say("photograph.never-low", { lost, low, high })}</p>
+  );
 }
 
 export function StatusWord({ status }: { status: ExamStatus }) {

@@ -1,6 +1,5 @@
 /** Words for people: `say("viewer.step", { n: 1, of: 9 })`, in the language of the reader. */
 
-import type de from "./de.json";
 import en from "./en.json";
 
 export type Messages = Readonly<Record<keyof typeof en, string>>;
@@ -14,29 +13,60 @@ export interface Words<Key extends string = MessageKey> {
   readonly language: string;
 }
 
+/**
+ * How numbers and dates are written. English has days before months and 24 hours, which nobody
+ * misreads. Arabic has the digits 0 to 9: those of BI-RADS, of millimetres and of patient IDs.
+ */
+const LOCALES: Readonly<Record<string, string>> = { en: "en-GB", ar: "ar-u-nu-latn" };
+const RIGHT_TO_LEFT = ["ar", "he", "fa", "ur"];
+
+export const localeOf = (language: string) => LOCALES[language] ?? language;
+export const directionOf = (language: string) => (RIGHT_TO_LEFT.includes(language) ? "rtl" : "ltr");
+
 export function wordsOf<Key extends string>(
   language: string,
   messages: Readonly<Record<Key, string>>,
 ): Words<Key> {
+  const locale = localeOf(language);
+  // In a text from the right, a name or a measure from the left keeps its own direction.
+  const [open, shut] = directionOf(language) === "rtl" ? ["\u2068", "\u2069"] : ["", ""];
   return {
     language,
     say: (key, values = {}) =>
-      messages[key].replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? `{${name}}`)),
+      messages[key].replace(
+        /\{(\w+)\}/g,
+        (_, name: string) => `${open}${values[name] ?? `{${name}}`}${shut}`,
+      ),
     number: (value, digits) =>
-      value.toLocaleString(language, {
+      value.toLocaleString(locale, {
         minimumFractionDigits: digits,
         maximumFractionDigits: digits,
         useGrouping: false,
       }),
     percent: (share) =>
-      share.toLocaleString(language, { style: "percent", maximumSignificantDigits: 2 }),
+      share.toLocaleString(locale, { style: "percent", maximumSignificantDigits: 2 }),
   };
 }
 
-/** Loads the messages of a language; English stands in for one that is not there. */
+type Loaded = { readonly default: Readonly<Record<string, string>> };
+
+/** The messages of a language; English stands in for a language, or a key, that is not there. */
+export async function messagesIn<Key extends string>(
+  wanted: string,
+  english: Readonly<Record<Key, string>>,
+  files: Readonly<Record<string, () => Promise<Loaded>>>,
+): Promise<readonly [language: string, messages: Readonly<Record<Key, string>>]> {
+  const language = wanted.slice(0, 2).toLowerCase();
+  if (!(language in files)) return ["en", english];
+  return [language, { ...english, ...(await files[language]()).default }];
+}
+
+const FILES = {
+  de: () => import("./de.json"),
+  hi: () => import("./hi.json"),
+  ar: () => import("./ar.json"),
+};
+
 export async function loadWords(language: string): Promise<Words> {
-  const short = language.slice(0, 2).toLowerCase();
-  if (short !== "de") return wordsOf("en", en);
-  const german: { default: typeof de } = await import("./de.json");
-  return wordsOf("de", german.default);
+  return wordsOf(...(await messagesIn(language, en, FILES)));
 }

@@ -6,7 +6,7 @@ import { worksOn } from "../../logic/rights";
 import { hashTo } from "../../logic/route";
 import { nameWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
-import { AiCell, StatusWord } from "../../parts/category";
+import { AiCell, PhotographNote, StatusWord } from "../../parts/category";
 import { Dialog } from "../../parts/dialog";
 import { ProblemNote, SelectField, TextField } from "../../parts/form";
 import { useAction, useLoad } from "../../parts/hooks";
@@ -35,6 +35,7 @@ export function ExamBar({ detail, banner, next, previous, refresh }: ExamBarProp
           <span className="quiet">{detail.site?.name ?? words.say("exam.no-site")}</span>
           <AiCell row={detail} />
           <StatusWord status={detail.status} />
+          <PhotographNote row={detail} />
           {banner && <strong className="exam-banner">{banner}</strong>}
           <span className="spring" />
           {detail.patient.key && (

@@ -2,7 +2,7 @@
 
 import { dateTimeWords, dateWords, nameWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
-import { AiCell, StatusWord } from "../../parts/category";
+import { AiCell, PhotographNote, StatusWord } from "../../parts/category";
 import type { ExamFacts } from "./use_exam";
 
 export function ExamSummary({ facts }: { facts: ExamFacts }) {
@@ -26,6 +26,7 @@ export function ExamSummary({ facts }: { facts: ExamFacts }) {
         <AiCell row={detail} />
         <StatusWord status={detail.status} />
       </div>
+      <PhotographNote row={detail} />
       <details>
         <summary>{words.say("exam.facts")}</summary>
         <dl className="facts">

@@ -169,7 +169,9 @@ function Figures({ site, asked }: { site: number; asked: AuditQuestion }) {
                   cell: (one: (typeof groups)[number]) => (
                     <>
                       {shown(one.readers[figure], data.per[figure])}
-                      {one.ai && <small> AI {shown(one.ai[figure], data.per[figure])}</small>}
+                      {one.ai && (
+                        <small>{` ${words.say("column.ai")} ${shown(one.ai[figure], data.per[figure])}`}</small>
+                      )}
                     </>
                   ),
                 }),
@@ -202,7 +204,7 @@ function FigureTable({ audit }: { audit: SiteAudit }) {
           title: words.say("site-audit.readers-with-ai"),
           cell: (one) => shown(comparison?.readers[one], per[one]),
         },
-        { title: "AI", cell: (one) => shown(comparison?.ai[one], per[one]) },
+        { title: words.say("column.ai"), cell: (one) => shown(comparison?.ai[one], per[one]) },
         {
           title: words.say("site-audit.difference"),
           cell: (one) => shown(comparison?.difference[one], per[one]),
@@ -262,7 +264,7 @@ function IntervalCancers({ audit }: { audit: SiteAudit }) {
               title: words.say("outcome.outcome"),
               cell: (one) => `${one.side} ${outcomeWords(words, one.outcome)}`,
             },
-            { title: "AI", cell: (one) => one.ai_category },
+            { title: words.say("column.ai"), cell: (one) => one.ai_category },
           ]}
         />
       )}

@@ -2,6 +2,7 @@
 
 import type { UploadedMember } from "../../api/types";
 import { sizeWords } from "../../logic/files";
+import { faultsIn } from "../../logic/photographs";
 import { hashTo } from "../../logic/route";
 import { isUnderWay, isUseless, type UploadItem } from "../../logic/upload_list";
 import type { AppKey } from "../../messages/text";
@@ -71,10 +72,18 @@ export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Upl
 function Outcome({ member }: { member: UploadedMember }) {
   const { words } = useDesk();
   const key = `outcome.${member.outcome}`;
+  const faults = faultsIn(member.reason);
   return (
     <>
       {words.has(key) ? words.say(key as AppKey) : member.outcome}
-      {member.reason && ` (${member.reason})`}
+      {faults.length === 0 && member.reason && ` (${member.reason})`}
+      {faults.length > 0 && (
+        <ul className="faults">
+          {faults.map((fault) => (
+            <li key={fault}>{words.say(`fault.${fault}` as AppKey)}</li>
+          ))}
+        </ul>
+      )}
       {member.exam_id && (
         <a href={hashTo("exams", member.exam_id)}>{words.say("upload.open-exam")}</a>
       )}

@@ -20,6 +20,7 @@ import { ProblemNote, SelectField } from "../../parts/form";
 import { useAction, useTitle } from "../../parts/hooks";
 import { QueueList } from "../../parts/queue_list";
 import { useDevice, useQueue } from "../../parts/use_device";
+import { PhotographForm } from "./photograph_form";
 import { UploadLine } from "./upload_line";
 import { makeUploader, type Uploader } from "./uploader";
 
@@ -163,6 +164,12 @@ export default function UploadPage() {
           }}
         />
       </div>
+      <PhotographForm
+        isReady={site !== ""}
+        send={(file, facts) =>
+          void add([{ file, name: `${facts.photograph} ${file.name}`, facts }])
+        }
+      />
       <ProblemNote problem={action.problem} />
       {heic.length > 0 && (
         <p className="note note-bad" role="alert">

@@ -68,7 +68,7 @@ export function makeUploader(api: UploadsApi): Uploader {
       const from = sends === chosen ? null : chosen.size;
       change(id, { state: "sending", bytes: sends.size, from });
       const progress = (sent: number) => change(id, { sent });
-      job.upload = await api.send(sends, file.name, site, progress, abort.signal);
+      job.upload = await api.send(sends, file.name, site, progress, abort.signal, file.facts);
       change(id, { state: "taking-in", sent: sends.size });
       // What the server does with it may take longer than sending the next file.
       void follow(id, job.upload, abort.signal);

@@ -1,0 +1,43 @@
+/** Photographs of films on a light box: what a person says of them, and why one is refused. Pure. */
+
+/** Places for photographs, in the order in which films are hung. */
+export const FILM_VIEWS = ["RCC", "LCC", "RMLO", "LMLO"] as const;
+export type FilmView = (typeof FILM_VIEWS)[number];
+
+/**
+ * AUC lost by photographing, on simulated photographs of the level "usual":
+ * docs/evidence/photographs.md has the table and its command.
+ */
+export const AUC_LOST = { value: 0.0, low: 0.0, high: 0.0 } as const;
+
+/** Further metadata of an upload: it is a photograph of this view, patient and day. */
+export function photographFacts(
+  view: FilmView,
+  patient: string,
+  examDate: string,
+): Readonly<Record<string, string>> {
+  return { photograph: view, patient: patient.trim(), examDate };
+}
+
+const HEIC = /\.(heic|heif|avif)$/i;
+
+/** What the server reads as it is. */
+export function isPlainPicture(file: { readonly type: string; readonly name: string }): boolean {
+  return /^image\/(jpeg|png)$/.test(file.type) && !HEIC.test(file.name);
+}
+
+/** `glare,blurred` → the words of the server, or none if the reason is something else. */
+export function faultsIn(reason: string | null): readonly string[] {
+  const words = (reason ?? "").split(",");
+  return words.every((word) => FAULTS.includes(word)) ? words : [];
+}
+
+const FAULTS: readonly string[] = [
+  "edges_not_found",
+  "several_films",
+  "not_a_film",
+  "perspective",
+  "low_resolution",
+  "blurred",
+  "glare",
+];
