@@ -40,6 +40,7 @@ from mammolens.wording import estimate
 FloatArray = npt.NDArray[np.float64]
 Fit = Callable[[FloatArray, npt.NDArray[np.bool_]], Callable[[FloatArray], FloatArray]]
 SOURCES = ("rsna", "ddsm")
+PENALTIES = (0.001, 0.01, 0.1, 1.0)
 COLUMNS = (
     *("dataset", "patient_id", "laterality", "malignant", "image_log_odds", "age", "density"),
     *("machine", "with_shipped_age"),
@@ -107,11 +108,10 @@ def compare(path: Path, draws: int) -> None:
         "splines: age, density": _cross(table, folds, splines),
         f"{BOOSTING[0]}: age, density": _cross(table, folds, BOOSTING[1]),
         "gated network: age, density": _cross(table, folds, gated_network),
-        "control: machine": _cross(table, folds, splines, _one_hot(machines)),
-        "age alone, without the image": _cross(aged, folds, splines, image=False),
-        "density alone, without the image": _cross(
-            table.only(["density"]), folds, splines, image=False
-        ),
+        "control: image and machine": _cross(table, folds, logistic, _one_hot(machines)),
+        "age alone": _cross(aged, folds, logistic, image=False),
+        "density alone": _cross(table.only(["density"]), folds, logistic, image=False),
+        "machine alone": _cross(table, folds, logistic, _one_hot(machines), image=False),
     }
     judged = {name: judge(table, scores, folds, draws=draws) for name, scores in found.items()}
     sources = sorted(next(iter(judged.values())))
@@ -160,19 +160,31 @@ def _cross(
     return scores
 
 
+def logistic(
+    design: FloatArray, labels: npt.NDArray[np.bool_]
+) -> Callable[[FloatArray], FloatArray]:
+    """Logistic regression, penalty by inner folds."""
+    from sklearn.linear_model import LogisticRegressionCV
+
+    model = LogisticRegressionCV(Cs=PENALTIES, cv=5, scoring="neg_log_loss", max_iter=300)
+    model.fit(design, labels)
+    return lambda rows: np.asarray(model.decision_function(rows))
+
+
 def splines(
     design: FloatArray, labels: npt.NDArray[np.bool_]
 ) -> Callable[[FloatArray], FloatArray]:
-    """Logistic regression on cubic splines of every column, penalty by inner folds."""
+    """Logistic regression on cubic splines of columns with many values, penalty by inner folds."""
+    from sklearn.compose import ColumnTransformer
     from sklearn.linear_model import LogisticRegressionCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import SplineTransformer
 
+    many = [n for n, column in enumerate(design.T) if len(np.unique(column)) > 3]
     bent = SplineTransformer(n_knots=4, degree=3, extrapolation="constant")
-    model = make_pipeline(
-        bent, LogisticRegressionCV(Cs=8, cv=5, scoring="neg_log_loss", max_iter=2000)
-    )
-    model.fit(design, labels)
+    columns = ColumnTransformer([("bent", bent, many)], remainder="passthrough")
+    fit = LogisticRegressionCV(Cs=PENALTIES, cv=5, scoring="neg_log_loss", max_iter=300)
+    model = make_pipeline(columns, fit).fit(design, labels)
     return lambda rows: np.asarray(model.decision_function(rows))
 
 

@@ -29,11 +29,11 @@ import numpy as np
 from mammolens.core import Laterality, ViewPosition
 from mammolens.metrics import clustered_shares
 from mammolens.outcomes.regions import (
+    TOLERANCE,
     BreastInView,
     Place,
     findings_in,
     region_of,
-    same_depth,
 )
 from mammolens.preprocess import find_breast
 
@@ -128,6 +128,18 @@ def measure(folder: Path) -> dict:
         "strip of the other view": coverage(in_strip, strip_share, patients),
         "simulated report": {k: coverage(*v, patients) for k, v in report.items()},
     }
+
+
+def same_depth(box_source_px, seen, other):
+    """Give the strip of the other view in which a finding of one view is expected.
+
+    A lesion lies about as far behind the nipple in CC as in MLO; depth is scaled by the depths of
+    the two pictures, which need no spacing.
+    """
+    behind = seen.point(box_source_px)[1] / seen.depth_px * other.depth_px
+    tolerance = TOLERANCE * other.depth_px
+    height = other.box_source_px[2] - other.box_source_px[0]
+    return other.box((-height, height), (behind - tolerance, behind + tolerance))
 
 
 def share(box, breast) -> float:

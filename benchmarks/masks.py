@@ -20,11 +20,14 @@ import numpy as np
 import numpy.typing as npt
 from gate_pictures import half_of
 
+from mammolens.core import Overview
 from mammolens.errors import InputError
 from mammolens.images import read_image
 from mammolens.preprocess import find_muscle, normalise
 from mammolens.preprocess.breast import BreastRegion, pectoral_mask
 from mammolens.preprocess.picture_trust import trusted_picture
+from mammolens.quality.frame import measure_frame
+from mammolens.quality.positioning import measure_positioning
 
 _Mask = npt.NDArray[np.bool_]
 OUTLINES: Final = {"ddsm_tissue": 90, "mias": 60, "inbreast": 60}
@@ -90,6 +93,7 @@ def main() -> None:
     asked = parser.parse_args()
     breasts: dict[str, list[float]] = {}
     muscles: dict[str, list[float]] = {}
+    reaches: list[tuple[float, float]] = []
     sheet: list[tuple[float, npt.NDArray[np.uint8]]] = []
     for name, above in OUTLINES.items():
         for entry, picture, label in pairs(asked.data, name):
@@ -114,6 +118,7 @@ def main() -> None:
                 dice = agreement(muscle, small > MUSCLE)[1]
                 muscles.setdefault(key, []).append(dice)
                 if version == 2:
+                    reaches.append(reach_by_both(found.thumbnail, small))
                     sheet.append((dice, drawing(found.thumbnail, found.region.mask, muscle, small)))
     heads = "median (95 % interval) | mean | 5 % below | under {} | empty"
     for title, table, worse in (("breast, IoU", breasts, 0.9), ("muscle, Dice", muscles, 0.8)):
@@ -121,10 +126,36 @@ def main() -> None:
         print("| --- " * 7 + "|")
         for key, values in sorted(table.items()):
             row(key, values, worse)
+    ours, drawn = np.array(reaches).T
+    alike = np.count_nonzero((ours < 0) == (drawn < 0))
+    print(
+        f"\nmuscle above the level of the nipple: ours {np.count_nonzero(ours < 0)}, by the drawn"
+    )
+    print(
+        f"muscle {np.count_nonzero(drawn < 0)}, the same on {alike} of {len(ours)}; difference of"
+    )
+    print(f"its lower end: median {np.median(np.abs(ours - drawn)):.1%} of the breast's height")
     if asked.draw:
         asked.draw.mkdir(parents=True, exist_ok=True)
         worst = [picture for _, picture in sorted(sheet, key=lambda one: one[0])[:10]]
         cv2.imwrite(str(asked.draw / "muscles.png"), np.hstack(worst))
+
+
+def reach_by_both(
+    grey: npt.NDArray[np.float32], label: npt.NDArray[np.uint8]
+) -> tuple[float, float]:
+    """How far the muscle lies below the nipple's level: by our edge, and by that of the drawing."""
+    frame = measure_frame(Overview((grey * 255).astype(np.uint8), grey > 0, False))
+    found = measure_positioning(frame, oblique=True)
+    muscle = (label[:, ::-1] if frame.mirrored else label) > MUSCLE
+    rows, across = np.flatnonzero(muscle.any(1)), muscle.sum(1)
+    row0, col0, row1, _ = frame.box
+    # The foot of the nipple's perpendicular on the line from the muscle's top to its lower end.
+    top = np.array([rows[0], col0 + across[rows[0]]], float)
+    way = np.array([rows[-1], col0], float) - top
+    along = float(np.dot(np.array(found.nipple) - top, way) / np.dot(way, way))
+    drawn = (1.0 - along) * (rows[-1] - rows[0]) / (row1 - row0)
+    return (-1.0 if found.reach is None else found.reach), float(drawn)
 
 
 def drawing(

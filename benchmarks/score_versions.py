@@ -26,7 +26,7 @@ from mammolens.metrics.ranking import auc_statistic
 from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.preprocess import prepare
 
-SETS: Final = ("rsna", "ddsm", "inbreast", "mias")
+SETS: Final = ("mias", "inbreast", "ddsm", "rsna")
 MOVED: Final = 0.01
 """A score has moved if P(malignant) differs by more."""
 

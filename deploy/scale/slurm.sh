@@ -12,6 +12,7 @@ set -euo pipefail
 
 archive="$1" results="$2" certificates="$3"
 tls=(--tls-ca-file "$certificates/ca.pem" --tls-cert "$certificates/cert.pem" --tls-key "$certificates/key.pem")
+export DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES='[]' DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]' # no open pages
 address="tls://$(hostname -f):8786"
 
 dask scheduler --host "tls://0.0.0.0" --port 8786 --no-dashboard "${tls[@]}" &

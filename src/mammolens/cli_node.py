@@ -303,6 +303,9 @@ def rekey(config: Config = None) -> None:
         from mammolens.serve.holdings import rekey as encrypt_again
 
         done = encrypt_again(state)
-    counts = f"{done.identities} identities, {done.steps} steps, {done.files} files"
+    counts = (
+        f"{done.identities} identities, {done.consents} consents, {done.reports} reports,"
+        f" {done.steps} steps, {done.files} files"
+    )
     typer.echo(f"sealed with the new key: {counts}")
     typer.echo("older keys are needed only for older backups")

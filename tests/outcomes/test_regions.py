@@ -10,7 +10,6 @@ from mammolens.outcomes.regions import (
     Place,
     findings_in,
     region_of,
-    same_depth,
 )
 
 BOX = (0.0, 0.0, 400.0, 200.0)
@@ -71,10 +70,3 @@ def test_a_finding_is_chosen_by_its_middle():
     region = region_of(Place(9, 50.0), breast())
     outer, inner = (60.0, 120.0, 120.0, 160.0), (300.0, 120.0, 360.0, 160.0)
     assert findings_in(region, [inner, outer]) == [1]
-
-
-def test_a_lesion_is_looked_for_at_the_same_depth_of_the_other_view():
-    other = BreastInView(ViewPosition.MLO, Laterality.RIGHT, (0.0, 0.0, 600.0, 400.0), False)
-    strip = same_depth((90.0, 90.0, 110.0, 110.0), breast(), other)
-    assert (strip[0], strip[2]) == (0.0, 600.0)
-    assert (strip[1] + strip[3]) / 2 == pytest.approx(200.0)  # half of the depth in both

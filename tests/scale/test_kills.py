@@ -121,3 +121,34 @@ def test_a_killed_scheduler(archive, package, tmp_path, start_scheduler, certifi
     words, _ = again.communicate(timeout=60)
     assert again.returncode in DONE, words
     assert patients(tmp_path / "out") == everyone_once(N_EXAMS)
+
+
+PORTS = """
+import os, psutil
+from mammolens.scale.cluster import open_cluster
+if __name__ == "__main__":
+    with open_cluster("local:1") as workers:
+        assert sorted(workers.run(len, ["ab", "c"])) == [1, 2]
+        for one in (psutil.Process(), *psutil.Process().children(recursive=True)):
+            for place in one.net_connections("tcp"):
+                if place.status == psutil.CONN_LISTEN:
+                    print(*place.laddr)
+                    for path in ("info/main/workers.html", "json/counts.json"):
+                        try:
+                            answer = urlopen(f"http://127.0.0.1:{place.laddr[1]}/{path}", timeout=5)
+                            raise SystemExit(f"{place.laddr} answers {answer.status}")
+                        except OSError:
+                            pass
+"""
+
+
+def test_a_local_cluster_is_open_to_nobody(tmp_path):
+    """It listens on loopback alone, and no port shows a page or speaks without TLS."""
+    program = tmp_path / "ports.py"
+    program.write_text("from urllib.request import urlopen" + PORTS, "utf-8")
+    path = os.pathsep.join(p for p in sys.path if p)
+    line = [sys.executable, program]
+    found = subprocess.run(line, env=os.environ | {"PYTHONPATH": path}, capture_output=True)
+    assert found.returncode == 0, found.stderr.decode()
+    hosts = {line.split()[0] for line in found.stdout.decode().splitlines()}
+    assert hosts == {"127.0.0.1"}

@@ -6,6 +6,8 @@ picture in out/web-shots/field, to be looked at.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import shutil
 import sys
@@ -17,6 +19,7 @@ import pytest
 import mammolens
 
 from .conftest import ROOT, SHOTS, loopback
+from .desk import DESK, Desk
 from .test_phone import CACHED, PIN, PIXEL_7, STORED, WIDER, Phone, is_drawn, wait_for
 
 WORKER = "field.worker"
@@ -183,6 +186,7 @@ def test_an_analysis_is_cancelled_and_a_zip_is_opened(walk, tmp_path) -> None:
     phone.page.locator("progress").wait_for()
     phone.page.get_by_role("button", name="Cancel").click()
     phone.page.get_by_text("Choose the DICOM, PNG or JPEG files").wait_for()
+    wait_for(lambda: phone.page.workers == [])
     folder = tmp_path / "zipped"
     folder.mkdir()
     shutil.copy(walk.films[0], folder / "a.dcm")
@@ -197,6 +201,51 @@ def test_an_analysis_is_cancelled_and_a_zip_is_opened(walk, tmp_path) -> None:
     choose(phone, [str(tmp_path / "letter.pdf")])
     phone.page.get_by_text("Nothing was analysed").wait_for()
     walk.look(phone, "analysis-nothing")
+
+
+def admin_desk(walk, **screen: Any) -> Desk:
+    """The administrator in a browser, in the session that they have."""
+    desk = Desk(walk.browser, walk.service.address, "admin", walk.shots, "", DESK | screen)
+    (cookie,) = walk.admin.client.cookies.jar
+    address = walk.service.address
+    desk.context.add_cookies([{"name": cookie.name, "value": cookie.value, "url": address}])
+    desk.page.goto("/#/analysis")
+    desk.page.get_by_text("Model mammolens").wait_for()
+    return desk
+
+
+def test_on_a_large_screen_the_views_hang_as_usual(walk) -> None:
+    desk = admin_desk(walk)
+    desk.page.get_by_label("Choose files", exact=True).last.set_input_files(walk.films)
+    desk.page.locator(".mammolens-viewer").wait_for(timeout=180_000)
+    desk.page.locator(".mammolens-viewer").scroll_into_view_if_needed()
+    desk.wait_drawn(4)
+    desk.shot("analysis-desk")
+    desk.close()
+
+
+def test_a_card_that_is_not_ported_and_a_damaged_model_are_refused_by_name(walk) -> None:
+    facts = walk.admin.call("GET", "/model")
+    card = walk.admin.ask("GET", f"/model/files/{facts['card']['sha256']}").json()
+    card["preprocess"]["clahe_clip"] = 2.0
+    changed = json.dumps(card).encode()
+    facts["card"]["sha256"] = hashlib.sha256(changed).hexdigest()
+    facts["card"]["url"] = f"/api/v1/model/files/{facts['card']['sha256']}"
+    desk = admin_desk(walk, service_workers="block")
+    page = desk.page
+    page.route("**/api/v1/model", lambda route: route.fulfill(json=facts))
+    page.route(f"**{facts['card']['url']}", lambda route: route.fulfill(body=changed))
+    choose = page.get_by_label("Choose files", exact=True).last
+    choose.set_input_files(walk.films)
+    page.get_by_text("This device cannot analyse these files").wait_for(timeout=60_000)
+    assert "clahe" in page.locator("main").inner_text()
+    desk.shot("analysis-card-refused")
+    assert page.workers == []
+    page.get_by_role("button", name="Analyse other files").click()
+    page.route(f"**{facts['graph']['url']}", lambda route: route.fulfill(body=b"damaged"))
+    choose.set_input_files(walk.films)
+    page.get_by_text("The model arrived damaged").wait_for(timeout=60_000)
+    desk.close()
 
 
 def test_a_health_worker_begins_with_the_device(walk) -> None:

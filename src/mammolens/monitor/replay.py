@@ -139,7 +139,8 @@ def _read_json(path: Path) -> Iterator[ExamValues]:
             remedy=_REMEDY,
         ) from error
     for exam in exams:
-        values = category_values(exam["category"], exam["malignancy"]) | exam.get("measures", {})
+        values = category_values(exam["category"], exam["malignancy"])
+        values |= {k: v for k, v in exam.get("measures", {}).items() if v is not None}
         yield ExamValues(
             values,
             exam.get("machine") or UNKNOWN,

@@ -109,6 +109,7 @@ def fairness_over_time(cases: Sequence[Case], settings: FairnessSettings) -> dic
                 if found is not None:
                     row = {"axis": axis, "group": str(group), "figure": figure, **found}
                     rows.append(row | {"words": alarm_words(row) if found["alarm"] else ""})
+    _add_intervals([one for row in rows for one in (row, row["others"])])
     return {
         "schema": _SCHEMA,
         "notice": DISCLAIMER,
@@ -156,9 +157,16 @@ def _compared(
 
 
 def _share(hits: Bools) -> dict[str, Any]:
-    count, n = int(hits.sum()), int(hits.size)
-    low, high = clopper_pearson([count], [n])
-    return {"n": n, "value": count / n, "low": float(low[0]), "high": float(high[0])}
+    return {"n": int(hits.size), "value": float(hits.mean())}
+
+
+def _add_intervals(shares: Sequence[dict[str, Any]]) -> None:
+    """Add the interval of this look to each share."""
+    if shares:
+        counts = [one["n"] for one in shares]
+        low, high = clopper_pearson([round(one["value"] * one["n"]) for one in shares], counts)
+        for one, lowest, highest in zip(shares, low.tolist(), high.tolist(), strict=True):
+            one |= {"low": lowest, "high": highest}
 
 
 def alarm_words(row: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ from typing import Final
 
 from mammolens.core import Box, Laterality, ViewPosition
 
-__all__ = ["BreastInView", "Place", "findings_in", "region_of", "same_depth"]
+__all__ = ["BreastInView", "Place", "findings_in", "region_of"]
 
 OBLIQUE: Final = math.radians(45)
 """Angle of an MLO view. Usual are 40 to 60 degrees, and the header is often silent; 45 is what the
@@ -162,18 +162,6 @@ def _share(direction: tuple[float, float] | None, view: ViewPosition) -> float |
     if view is ViewPosition.CC:
         return outward
     return up * math.sin(OBLIQUE) + outward * math.cos(OBLIQUE)
-
-
-def same_depth(box_source_px: Box, seen: BreastInView, other: BreastInView) -> Box:
-    """Give the strip of the other view in which a finding of one view is expected.
-
-    A lesion lies about as far behind the nipple in CC as in MLO; depth is scaled by the depths of
-    the two pictures, which need no spacing.
-    """
-    behind = seen.point(box_source_px)[1] / seen.depth_px * other.depth_px
-    tolerance = TOLERANCE * other.depth_px
-    height = other.box_source_px[2] - other.box_source_px[0]
-    return other.box((-height, height), (behind - tolerance, behind + tolerance))
 
 
 def findings_in(region: Box, boxes: Sequence[Box]) -> list[int]:

@@ -22,7 +22,7 @@ class LinkDoubt(str, Enum):
     BIRTH_DATE = "birth_date"
     """Report and exam give the patient different birth dates."""
     NO_DATE = "no_date"
-    """It is not known when the tissue was taken, and the patient has more than one exam."""
+    """It is not known when the tissue was taken."""
     SEVERAL_EXAMS = "several_exams"
     """More than one exam lies in the year before."""
     NO_EXAM_DATE = "no_exam_date"

@@ -55,8 +55,8 @@ LEAST_CONTRAST: Final = 0.08
 """Percentiles 5 to 95 of the breast's greys (0–1) differ by at least this. Same side."""
 MOST_CUT: Final = 0.30
 """Share of the breast's height that lies straight along the edge at the nipple's side. Same side:
-0.5 % of ddsm lie above 0.28, of rsna above 0.21. A breast that loses 10 % of its width has 0.3 to
-0.5."""
+0.5 % of ddsm lie above 0.28, of rsna above 0.21. A breast that loses 20 % of its width has 0.3 to
+0.7."""
 MOST_IMPLANT: Final = 0.25
 """Share of the breast that is one bright, even part. Of 35 pictures of rsna without an implant one
 lies above, of 25 with one 10: views beside a displaced implant show none."""

@@ -126,6 +126,8 @@ def open_cluster(address: str, tls: Path | None = None) -> Iterator[Cluster]:
     settings = {
         "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
         "distributed.diagnostics.nvml": False,
+        "distributed.scheduler.http.routes": [],  # pages for anybody on this machine
+        "distributed.worker.http.routes": [],
     }
     with dask.config.set(settings), tempfile.TemporaryDirectory(prefix="mammolens-") as scratch:
         if isinstance(place, int):
@@ -135,7 +137,8 @@ def open_cluster(address: str, tls: Path | None = None) -> Iterator[Cluster]:
                     n_workers=place,
                     threads_per_worker=1,
                     host="tls://127.0.0.1",
-                    dashboard_address=None,
+                    dashboard_address="127.0.0.1:0",
+                    scheduler_kwargs={"dashboard": False},
                     security=security,
                     local_directory=scratch,
                     silence_logs=logging.CRITICAL,

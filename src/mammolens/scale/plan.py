@@ -11,7 +11,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -72,17 +72,7 @@ def mark_files(marks: Sequence[Mark], key: bytes) -> list[Mark]:
     for mark in marks:
         place = place_file(mark.file)
         study = hashlib.blake2b(repr(place.study).encode(), digest_size=16, key=key).digest()
-        found.append(
-            Mark(
-                mark.real,
-                mark.file,
-                mark.size,
-                mark.mtime_ns,
-                study,
-                place.folder,
-                place.suspect,
-            )
-        )
+        found.append(replace(mark, study=study, folder=place.folder, suspect=place.suspect))
     return found
 
 

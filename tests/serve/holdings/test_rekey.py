@@ -15,9 +15,20 @@ import sqlalchemy as sa
 
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.delivery import deliver
-from mammolens.serve.holdings import open_state, rekey
+from mammolens.serve.holdings import consent_about, open_state, rekey
 from mammolens.serve.holdings.store import sweep
-from mammolens.serve.record import AUDIT, EXAMS, FILES, IDENTITIES, KEYRING, STEPS, steps
+from mammolens.serve.record import (
+    AUDIT,
+    CONSENTS,
+    EXAMS,
+    FILES,
+    IDENTITIES,
+    KEYRING,
+    PEOPLE,
+    STEPS,
+    ensure_site,
+    steps,
+)
 from mammolens.serve.record.audit import verify
 from mammolens.serve.settings import NodeSettings
 
@@ -72,7 +83,22 @@ def worked(values, send):
         work = state.results.seal.close_work({"study": "1.2.77"}, "1.2.1")
         step = steps.save(state.database, step, "waiting", work)
         steps.put_back(state.database, step, 0)
+        _enter_consent(state)
     return values
+
+
+def _enter_consent(state) -> None:
+    said = state.results.seal.close_work({"name": "Jane Doe"}, consent_about("c" * 20))
+    with state.database.write() as connection:
+        now = state.database.now(connection)
+        site = ensure_site(state.database, connection, "north")
+        person = {"name": "worker", "display_name": "Worker", "is_administrator": False}
+        person |= {"totp_step": 0, "created_at": now}
+        made = connection.execute(PEOPLE.insert().values(person).returning(PEOPLE.c.id))
+        row = {"id": "c" * 20, "site_id": site, "person_id": made.scalar_one()}
+        row |= {"text_version": "1", "text_digest": "0" * 64, "language": "en"}
+        row |= {"said": json.dumps(said).encode(), "given_at": now, "created_at": now}
+        connection.execute(CONSENTS.insert().values(row))
 
 
 def read_all(settings: NodeSettings) -> list[object]:
@@ -85,6 +111,8 @@ def read_all(settings: NodeSettings) -> list[object]:
         ]
         for row in connection.execute(sa.select(STEPS)):
             told.append(seal.open_work(json.loads(row.work), row.sop_instance_uid))
+        for row in connection.execute(sa.select(CONSENTS)):
+            told.append(seal.open_work(json.loads(row.said), consent_about(row.id)))
         told += [
             state.results.read(row.digest)
             for row in connection.execute(sa.select(FILES).order_by(FILES.c.id))
@@ -101,8 +129,8 @@ def test_everything_opens_with_the_new_key_alone(worked, send, tmp_path):
     before = read_all(keyed(worked, OLD))
     with open_state(keyed(worked, NEW, OLD)) as state:
         done = rekey(state)
-        assert (done.identities, done.steps) == (4, 1)
-        assert done.files == len(before) - 6 > 1
+        assert (done.identities, done.steps, done.consents) == (4, 1, 1)
+        assert done.files == len(before) - 7 > 1
         assert rekey(state) == type(done)(0, 0, 0)
     assert read_all(keyed(worked, NEW)) == before
     with pytest.raises(StorageError), open_state(keyed(worked, OLD)):

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.monitor import Condition, ExamValues, Partition
-from mammolens.serve import monitoring
+from mammolens.serve import alarms, monitoring
 from mammolens.serve.people import Refusal, Refused
 from mammolens.serve.record import (
     ALARMS,
@@ -91,10 +91,10 @@ def test_each_observation_is_taken_once(database, add, rows):
 def test_a_change_becomes_alarms_with_their_begin(database, changed, rows):
     changed()
     take_all(database)
-    alarms = rows(ALARMS)
-    assert {alarm.measure for alarm in alarms} == {"mean_grey"}
-    assert len(alarms) == 3, "one for the site, the machine and the software"
-    assert all(abs(alarm.since - 201) <= 2 for alarm in alarms)
+    found = rows(ALARMS)
+    assert {alarm.measure for alarm in found} == {"mean_grey"}
+    assert len(found) == 3, "one for the site, the machine and the software"
+    assert all(abs(alarm.since - 201) <= 2 for alarm in found)
     actions = [row.action for row in rows(AUDIT)]
     assert actions.count("drift_alarm") == 3
 
@@ -196,7 +196,7 @@ def test_a_muted_monitor_alarms_and_sends_nothing(database, clinic, add, rows, c
     take_all(database, settings)
     for row in rows(MONITORS):
         until = clock.now + timedelta(hours=1)
-        monitoring.mute_monitor(database, clinic["head"], row.id, until)
+        alarms.mute_monitor(database, clinic["head"], row.id, until)
     add(rng.normal(0.6, 0.03, 40), clinic.site)
     take_all(database, settings)
     assert len(rows(ALARMS)) == 3
@@ -209,9 +209,7 @@ def test_who_looks_after_a_site_sees_its_monitors_alone(database, clinic, add): 
     add([0.4], None)
     take_all(database)
     seen = {
-        name: {
-            note.site_id for note in monitoring.list_monitors(database, clinic[name], None, 50)[0]
-        }
+        name: {note.site_id for note in alarms.list_monitors(database, clinic[name], None, 50)[0]}
         for name in ("admin", "head", "reader")
     }
     assert seen == {
@@ -221,17 +219,15 @@ def test_who_looks_after_a_site_sees_its_monitors_alone(database, clinic, add): 
     }
     elsewhere = next(
         note
-        for note in monitoring.list_monitors(database, clinic["admin"], None, 50)[0]
+        for note in alarms.list_monitors(database, clinic["admin"], None, 50)[0]
         if note.site_id == clinic.elsewhere
     )
     for act in (
-        lambda: monitoring.read_monitor(database, clinic["head"], elsewhere.id),
-        lambda: monitoring.mute_monitor(database, clinic["head"], elsewhere.id, None),
-        lambda: monitoring.restart_monitor(database, clinic["head"], elsewhere.id, ["score"]),
-        lambda: monitoring.measure_points(
-            database, clinic["head"], elsewhere.id, "score", sa.true()
-        ),
-        lambda: monitoring.acknowledge_alarm(database, clinic["head"], 1),
+        lambda: alarms.read_monitor(database, clinic["head"], elsewhere.id),
+        lambda: alarms.mute_monitor(database, clinic["head"], elsewhere.id, None),
+        lambda: alarms.restart_monitor(database, clinic["head"], elsewhere.id, ["score"]),
+        lambda: alarms.measure_points(database, clinic["head"], elsewhere.id, "score", sa.true()),
+        lambda: alarms.acknowledge_alarm(database, clinic["head"], 1),
     ):
         with pytest.raises(Refused) as refused:
             act()
@@ -244,7 +240,7 @@ def test_pages_of_monitors_are_by_number(database, clinic, add):  # noqa: F811
     take_all(database)
     seen, before = [], None
     while True:
-        found, before = monitoring.list_monitors(database, clinic["head"], before, 3)
+        found, before = alarms.list_monitors(database, clinic["head"], before, 3)
         seen += [note.id for note in found]
         if before is None:
             break
@@ -256,14 +252,14 @@ def test_an_alarm_is_acknowledged_once_and_ended_by_a_restart(database, clinic, 
     changed(clinic.site)
     take_all(database)
     head = clinic["head"]
-    alarms, _ = monitoring.list_alarms(database, head, open_only=True, before=None, limit=10)
-    machine = next(one for one in alarms if one.partition is Partition.MACHINE)
-    known = monitoring.acknowledge_alarm(database, head, machine.id)
+    seen, _ = alarms.list_alarms(database, head, open_only=True, before=None, limit=10)
+    machine = next(one for one in seen if one.partition is Partition.MACHINE)
+    known = alarms.acknowledge_alarm(database, head, machine.id)
     assert known.acknowledged_by == "head"
     with pytest.raises(Refused) as refused:
-        monitoring.acknowledge_alarm(database, clinic["admin"], machine.id)
+        alarms.acknowledge_alarm(database, clinic["admin"], machine.id)
     assert refused.value.why is Refusal.CHANGED
-    points, found, examples = monitoring.measure_points(
+    points, found, examples = alarms.measure_points(
         database, head, machine.monitor_id, "mean_grey", sa.true()
     )
     assert len(points) == 240
@@ -271,23 +267,23 @@ def test_an_alarm_is_acknowledged_once_and_ended_by_a_restart(database, clinic, 
     values = {point.exam_id: point.value for point in points}
     assert len(examples) == 5
     assert all(values[exam] > 0.6 for exam in examples)
-    note = monitoring.restart_monitor(database, head, machine.monitor_id, ["mean_grey"])
+    note = alarms.restart_monitor(database, head, machine.monitor_id, ["mean_grey"])
     assert note.measures == ()
-    still, _ = monitoring.list_alarms(database, head, open_only=True, before=None, limit=10)
+    still, _ = alarms.list_alarms(database, head, open_only=True, before=None, limit=10)
     assert machine.id not in {one.id for one in still}
     assert len(still) == 2
     actions = [row.action for row in rows(AUDIT)]
     assert "alarm_acknowledged" in actions
     assert "monitor_restarted" in actions
     with pytest.raises(Refused):
-        monitoring.restart_monitor(database, head, machine.monitor_id, ["no_measure"])
+        alarms.restart_monitor(database, head, machine.monitor_id, ["no_measure"])
 
 
 def test_exams_that_a_person_may_not_open_are_not_named(database, clinic, changed):  # noqa: F811
     changed(clinic.site)
     take_all(database)
-    note = monitoring.list_monitors(database, clinic["head"], None, 1)[0][0]
-    points, _, examples = monitoring.measure_points(
+    note = alarms.list_monitors(database, clinic["head"], None, 1)[0][0]
+    points, _, examples = alarms.measure_points(
         database, clinic["head"], note.id, "mean_grey", sa.false()
     )
     assert {point.exam_id for point in points} == {None}
@@ -321,7 +317,7 @@ def test_the_table_of_the_command_line(database, clinic, changed):  # noqa: F811
 def test_ten_exams_are_not_enough(database, add, clinic):  # noqa: F811
     add(np.linspace(0.1, 0.9, 10), clinic.site)
     take_all(database)
-    for note in monitoring.list_monitors(database, clinic["head"], None, 9)[0]:
+    for note in alarms.list_monitors(database, clinic["head"], None, 9)[0]:
         (measure,) = note.measures
         assert (measure.name, measure.condition, measure.exams) == (
             "mean_grey",

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 
 from mammolens.monitor import ExamValues
-from mammolens.serve import monitoring, people, reading
+from mammolens.serve import alarms, monitoring, people, reading
 from mammolens.serve.holdings import NodeState, Store, retention
 from mammolens.serve.people import Session, passwords
 from mammolens.serve.portal import open_portal
@@ -136,7 +136,7 @@ def _read(house: House, site: int) -> dict[str, int]:
         watched = ExamValues({"score": 0.0}, "MG1", "S1", "model")
         monitoring.enter_result(database, connection, exams[0], 1, watched)
     monitoring.take_in(database, NodeSettings())
-    monitor = monitoring.list_monitors(database, house.person("admin"), None, 1)[0][0].id
+    monitor = alarms.list_monitors(database, house.person("admin"), None, 1)[0][0].id
     with database.write() as connection:
         alarm = {"monitor_id": monitor, "measure": "score", "direction": "higher", "since": 1}
         alarm |= {"n_before": 0, "n_after": 1, "mean_before": 0.0, "mean_after": 0.0}

@@ -9,6 +9,8 @@ import { type DeviceFile, readImage } from "./exams/files";
 import { admit } from "./gate/gate";
 import { prepare } from "./picture/prepare";
 import type { LoadCodec } from "./pixels/codecs";
+import { qualityDoubts } from "./quality/doubts";
+import { digestOf } from "./score/session";
 import { type Caution, Refusal, type Side, type View } from "./types";
 
 export interface ViewCheck {
@@ -27,13 +29,13 @@ export interface ViewCheck {
   readonly cautions: readonly Caution[];
 }
 
-/** The gate needs the breast alone; any size of the model's input serves. */
+/** As the quality rules prepare a picture, whatever the model's card asks for; the gate takes any. */
 const INPUT = {
   version: 1,
   height: 640,
   width: 352,
   low_percentile: 1,
-  high_percentile: 99,
+  high_percentile: 99.5,
 } as const;
 
 export async function checkView(file: DeviceFile, load: LoadCodec): Promise<ViewCheck> {
@@ -51,10 +53,12 @@ export async function checkView(file: DeviceFile, load: LoadCodec): Promise<View
     refusal: null,
     cautions: [],
   };
+  if (!isDicom)
+    return { ...nothing, digest: await digestOf(bytes), refusal: await unreadable(bytes) };
   try {
     const image = await readImage(bytes, file.name, load);
     const view = prepare(image, INPUT);
-    const notes = admit(view, null, file.name);
+    const notes = [...admit(view, null, file.name), ...qualityDoubts(image, view, INPUT)];
     const { ref, header } = image;
     const year = /^\d{4}/.exec(header.birthDate ?? "")?.[0];
     return {
@@ -78,6 +82,20 @@ export async function checkView(file: DeviceFile, load: LoadCodec): Promise<View
       view: known?.ref.view ?? null,
       refusal: { name, message },
     };
+  }
+}
+
+/**
+ * A photograph of a film: whether this browser decodes it. Glare, focus and edges are judged where it
+ * arrives, by the rules of photographs; the gate is for pictures that a detector or scanner made.
+ */
+async function unreadable(bytes: Uint8Array): Promise<ViewCheck["refusal"]> {
+  try {
+    const bitmap = await createImageBitmap(new Blob([bytes as Uint8Array<ArrayBuffer>]));
+    bitmap.close();
+    return null;
+  } catch {
+    return { name: "NotAnImage", message: "this browser cannot decode the picture" };
   }
 }
 

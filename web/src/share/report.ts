@@ -18,7 +18,8 @@ export interface SharedReport {
     readonly is_urgent: boolean;
   }[];
   readonly figures_title: string;
-  readonly figures: readonly { readonly caption: string; readonly url: string }[];
+  /** PNG in Base64. */
+  readonly figures: readonly { readonly caption: string; readonly png: string }[];
   readonly signature: string;
 }
 
@@ -26,9 +27,9 @@ export function reportElement(report: SharedReport): HTMLElement {
   const facts = report.facts.map(([name, value]) =>
     element("div", "", element("dt", "", name), element("dd", "", value)),
   );
-  const figures = report.figures.map(({ caption, url }) => {
+  const figures = report.figures.map(({ caption, png }) => {
     const image = document.createElement("img");
-    image.src = url;
+    image.src = `data:image/png;base64,${png}`;
     image.alt = caption;
     return element("figure", "", image, element("figcaption", "", caption));
   });

@@ -48,6 +48,8 @@ describe("a picture in the field", () => {
     expect(codes({ side: null, view: null, patientId: null, birthYear: null })).toEqual([
       "side-unknown",
     ]);
+    const photograph = { isDicom: false, side: null, view: null, patientId: null, birthYear: null };
+    expect(codes(photograph)).toEqual(["photograph"]);
     const named = (name: string) => ({ name, message: name, doubt: true });
     const cautions = ["not_validated", "quality_motion", "quality_sharpness", "other"].map(named);
     expect(codes({ cautions })).toEqual(["doubtful", "blurred"]);

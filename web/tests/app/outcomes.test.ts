@@ -43,7 +43,8 @@ it("draws the region of a biopsy as columns and rows", () => {
       { sop_instance_uid: "1.2", view: "LCC", region_source_px: [10, 20, 30, 40], findings: [] },
     ],
   } as unknown as ExamOutcome;
-  expect(regionMarks([one])[0]).toMatchObject({
+  expect(regionMarks([one], String)[0]).toMatchObject({
+    text: "invasive",
     sopInstanceUid: "1.2",
     points: [
       [20, 10],

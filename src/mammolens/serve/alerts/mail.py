@@ -7,7 +7,6 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from mammolens.serve.alerts.words import Message
-from mammolens.serve.exchange import client_context
 from mammolens.serve.settings import MailSettings
 
 __all__ = ["send_mail"]
@@ -39,6 +38,9 @@ def send_mail(settings: MailSettings, to: str, message: Message) -> None:
 def _connected(settings: MailSettings) -> smtplib.SMTP:
     if settings.security == "none":
         return smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout_s)
+    # Here, because a worker imports this room without HTTP.
+    from mammolens.serve.exchange import client_context
+
     context = client_context("mail", "alerts.mail.authority", settings.authority)
     if settings.security == "tls":
         return smtplib.SMTP_SSL(

@@ -22,7 +22,6 @@ from mammolens.serve.alerts.mail import send_mail
 from mammolens.serve.alerts.outbox import enter_reminder, still_waits
 from mammolens.serve.alerts.webhook import post_message
 from mammolens.serve.alerts.words import message_of
-from mammolens.serve.exchange import HttpError
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import (
     ALERTS,
@@ -127,8 +126,6 @@ def _try(state: NodeState, row: sa.Row[Any], now: datetime) -> _Outcome:
             return _Outcome(False, "the settings name no webhook", again=False)
         status = post_message(alerts.webhook, message, row.id, now)
         return _Outcome(200 <= status < 300, f"HTTP {status}")
-    except HttpError as error:
-        return _Outcome(False, type(error.reason).__name__)
     except (OSError, ConfigError) as error:
         return _Outcome(False, type(error).__name__)
 

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from mammolens import DISCLAIMER
 from mammolens.serve.alerts.words import Message
-from mammolens.serve.exchange import Endpoint, HttpClient, client_context
 from mammolens.serve.settings import WebhookSettings
 
 __all__ = ["post_message", "signature"]
@@ -31,11 +30,14 @@ def post_message(settings: WebhookSettings, message: Message, number: int, now: 
 
     Raises
     ------
-    HttpError
-        There was no complete answer.
+    OSError
+        There was no complete answer; its text is the name of the cause.
     ConfigError
         The authority cannot be read.
     """
+    # Here, because a worker imports this room without HTTP.
+    from mammolens.serve.exchange import Endpoint, HttpClient, HttpError, client_context
+
     url = urlsplit(settings.url)
     encrypted = url.scheme == "https"
     where = "alerts.webhook.authority"
@@ -62,8 +64,11 @@ def post_message(settings: WebhookSettings, message: Message, number: int, now: 
         "X-Mammolens-Timestamp": timestamp,
         "X-Mammolens-Signature": signature(settings.secret.get_secret_value(), timestamp, body),
     }
-    with HttpClient(endpoint) as client:
-        return client.ask("POST", url.path or "/", headers, body).status
+    try:
+        with HttpClient(endpoint) as client:
+            return client.ask("POST", url.path or "/", headers, body).status
+    except HttpError as error:
+        raise ConnectionError(type(error.reason).__name__) from error
 
 
 def signature(secret: str, timestamp: str, body: bytes) -> str:

@@ -6,7 +6,7 @@ Every process opens a `NodeState`. `backup` copies all data, and `retention` del
 from __future__ import annotations
 
 from mammolens.serve.holdings.backup import back_up, restore
-from mammolens.serve.holdings.encryption import Seal, open_seal, unseal
+from mammolens.serve.holdings.encryption import Seal, consent_about, open_seal, unseal
 from mammolens.serve.holdings.faults import OF_ONE_FILE, PATIENCE, own_fault, try_folder
 from mammolens.serve.holdings.identities import (
     count_sealed,
@@ -52,6 +52,7 @@ __all__ = [
     "Stored",
     "back_up",
     "check_plausible",
+    "consent_about",
     "count_expired",
     "count_sealed",
     "describe_object",

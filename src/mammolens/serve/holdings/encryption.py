@@ -28,6 +28,7 @@ __all__ = [
     "MAGIC",
     "PSEUDONYMS",
     "Seal",
+    "consent_about",
     "open_seal",
     "sealed_work",
     "unseal",
@@ -92,6 +93,11 @@ class Seal:
             return work
         opened: dict[str, Any] = json.loads(self.open(sealed_work(work), about.encode()))
         return opened
+
+
+def consent_about(consent_id: str) -> str:
+    """Say what the encryption of a patient's consent is bound to."""
+    return f"consent {consent_id}"
 
 
 def sealed_work(work: Mapping[str, Any]) -> bytes:

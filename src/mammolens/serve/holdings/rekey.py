@@ -1,9 +1,9 @@
 """Encrypt all encrypted data with a new key, while the node works: ``mammolens node rekey``.
 
-Identities, procedure steps and results are decrypted with any of the keys, and encrypted with the
-newest key of the settings. Each row is changed in one transaction. After an interruption, the
-command is run again; it skips data with the new key. The key of pseudonyms is encrypted last, which
-shows that everything else is done.
+Identities, consents, reports, procedure steps and results are decrypted with any of the keys, and
+encrypted with the newest key of the settings. Each row is changed in one transaction. After an
+interruption, the command is run again; it skips data with the new key. The key of pseudonyms is
+encrypted last, which shows that everything else is done.
 """
 
 from __future__ import annotations
@@ -22,11 +22,21 @@ from mammolens.serve.holdings.encryption import (
     MAGIC,
     PSEUDONYMS,
     Seal,
+    consent_about,
     sealed_work,
 )
 from mammolens.serve.holdings.faults import own_fault
 from mammolens.serve.holdings.state import NodeState
-from mammolens.serve.record import FILES, IDENTITIES, KEYRING, REPORTS, STEPS, Database, audit
+from mammolens.serve.record import (
+    CONSENTS,
+    FILES,
+    IDENTITIES,
+    KEYRING,
+    REPORTS,
+    STEPS,
+    Database,
+    audit,
+)
 
 __all__ = ["Rekeyed", "rekey"]
 
@@ -42,6 +52,7 @@ class Rekeyed:
     steps: int
     files: int
     reports: int = 0
+    consents: int = 0
 
 
 def rekey(state: NodeState) -> Rekeyed:
@@ -74,6 +85,7 @@ def rekey(state: NodeState) -> Rekeyed:
         _rows(state.database, STEPS.c.id, STEPS.c.work, partial(_work, seal), closed),
         _files(state, closed),
         _rows(state.database, REPORTS.c.id, REPORTS.c.body, partial(_report, seal), closed),
+        _rows(state.database, CONSENTS.c.id, CONSENTS.c.said, partial(_consent, seal), closed),
     )
     if closed:
         kinds = ", ".join(f"{closed.count(kind)} {kind}" for kind in dict.fromkeys(closed))
@@ -97,6 +109,15 @@ def _identity(seal: Seal, row: sa.Row[Any]) -> bytes | None:
     about = row.digest.encode()
     is_done = seal.is_current(row.sealed)
     return None if is_done else seal.close(seal.open(row.sealed, about), about)
+
+
+def _consent(seal: Seal, row: sa.Row[Any]) -> bytes | None:
+    """Encrypt a consent again; ``None`` if it is not encrypted or has the newest key."""
+    said, about = json.loads(row.said), consent_about(row.id)
+    sealed = sealed_work(said)
+    if not sealed or seal.is_current(sealed):
+        return None
+    return json.dumps(seal.close_work(seal.open_work(said, about), about)).encode()
 
 
 def _report(seal: Seal, row: sa.Row[Any]) -> bytes | None:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.monitor import NAMES, ExamValues
-from mammolens.serve.monitoring.notes import state_of
+from mammolens.serve.monitoring.states import state_of
 from mammolens.serve.record import ALARMS, ALERTS, MONITORS, OBSERVATIONS, SITES, Database
 
 __all__ = ["MonitorCounts", "count_monitors", "past_observations", "read_monitors"]

@@ -32,7 +32,7 @@ from mammolens.monitor import (
 from mammolens.serve import logs
 from mammolens.serve.alerts import announce_drift, repeating
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.monitoring.notes import state_of
+from mammolens.serve.monitoring.states import state_of
 from mammolens.serve.record import ALARMS, MONITORS, OBSERVATIONS, Database, audit, batches
 from mammolens.serve.settings import NodeSettings
 

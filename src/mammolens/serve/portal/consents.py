@@ -48,19 +48,10 @@ class ConsentView(BaseModel):
 @router.get("/exams/{exam_id}/consents")
 def list_consents(exam_id: Id, caller: CallerNow, portal: PortalNow) -> list[ConsentView]:
     """List the consents that came with the images of an exam."""
+    found = uploads.list_consents(portal.state, caller.person, exam_id)
     return [
-        ConsentView(
-            name=one.consent.name,
-            patient_id=one.consent.patient_id,
-            birth_year=one.consent.birth_year,
-            text_version=one.consent.text_version,
-            text_digest=one.consent.text_digest,
-            language=one.consent.language,
-            given_at=one.consent.given_at,
-            asked_by=one.person_name,
-            received_at=one.created_at,
-        )
-        for one in uploads.list_consents(portal.state, caller.person, exam_id)
+        ConsentView(**vars(one.consent), asked_by=one.person_name, received_at=one.created_at)
+        for one in found
     ]
 
 

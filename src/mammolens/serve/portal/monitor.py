@@ -8,8 +8,8 @@ from fastapi import APIRouter, Path, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from mammolens.monitor import LEAST, MEASURES
-from mammolens.serve import monitoring
-from mammolens.serve.monitoring import AlarmNote, MonitorNote, Point
+from mammolens.serve import alarms
+from mammolens.serve.alarms import AlarmNote, MonitorNote, Point
 from mammolens.serve.people import Person, Refusal, Refused
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
 from mammolens.serve.portal.forms import Before, Form, Id, Limit
@@ -66,7 +66,7 @@ def list_monitors(
 ) -> MonitorPage:
     """List the monitors of the sites that the caller looks after."""
     _check(caller.person)
-    found, following = monitoring.list_monitors(portal.state.database, caller.person, before, limit)
+    found, following = alarms.list_monitors(portal.state.database, caller.person, before, limit)
     return MonitorPage(
         items=found,
         next=following,
@@ -85,7 +85,7 @@ def list_alarms(
 ) -> AlarmPage:
     """List the alarms of the sites that the caller looks after."""
     _check(caller.person)
-    found, following = monitoring.list_alarms(
+    found, following = alarms.list_alarms(
         portal.state.database, caller.person, open_only=open_only, before=before, limit=limit
     )
     return AlarmPage(items=found, next=following)
@@ -95,14 +95,14 @@ def list_alarms(
 def acknowledge_alarm(alarm_id: Id, caller: SessionNow, portal: PortalNow) -> AlarmNote:
     """Say that an alarm is known; the first counts."""
     _check(caller.person)
-    return monitoring.acknowledge_alarm(portal.state.database, caller.person, alarm_id)
+    return alarms.acknowledge_alarm(portal.state.database, caller.person, alarm_id)
 
 
 @router.get("/{monitor_id}")
 def show_monitor(monitor_id: Id, caller: CallerNow, portal: PortalNow) -> MonitorNote:
     """Show one monitor."""
     _check(caller.person)
-    return monitoring.read_monitor(portal.state.database, caller.person, monitor_id)
+    return alarms.read_monitor(portal.state.database, caller.person, monitor_id)
 
 
 @router.get("/{monitor_id}/measures/{measure}")
@@ -111,11 +111,11 @@ def show_measure(
 ) -> MeasurePoints:
     """Show the newest values of a measure, its alarms, and example exams of the newest alarm."""
     _check(caller.person)
-    points, alarms, examples = monitoring.measure_points(
+    points, found, examples = alarms.measure_points(
         portal.state.database, caller.person, monitor_id, measure, ai_is_visible(caller.person)
     )
     is_share = next(one.is_share for one in MEASURES if one.name == measure)
-    return MeasurePoints(is_share=is_share, points=points, alarms=alarms, examples=examples)
+    return MeasurePoints(is_share=is_share, points=points, alarms=found, examples=examples)
 
 
 @router.put("/{monitor_id}/mute")
@@ -123,7 +123,7 @@ def mute_monitor(monitor_id: Id, form: Mute, caller: SessionNow, portal: PortalN
     """Send no messages about a monitor until a time."""
     _check(caller.person)
     database = portal.state.database
-    return monitoring.mute_monitor(database, caller.person, monitor_id, form.until)
+    return alarms.mute_monitor(database, caller.person, monitor_id, form.until)
 
 
 @router.post("/{monitor_id}/restart")
@@ -133,7 +133,7 @@ def restart_monitor(
     """Let measures learn their reference again, and end their alarms."""
     _check(caller.person)
     database = portal.state.database
-    return monitoring.restart_monitor(database, caller.person, monitor_id, form.measures)
+    return alarms.restart_monitor(database, caller.person, monitor_id, form.measures)
 
 
 def _check(person: Person) -> None:

@@ -20,7 +20,7 @@ from mammolens.serve.outcomes import (
     OutcomesPage,
     Receipt,
 )
-from mammolens.serve.people import Refusal, Refused
+from mammolens.serve.people import Refusal, Refused, read_site
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
 from mammolens.serve.portal.forms import MOST_ID, Before, Form, Id, Limit
 from mammolens.serve.portal.problems import make_problem
@@ -70,8 +70,10 @@ async def receive(
         (site,) = may
     if site is None and may:
         raise Refused(Refusal.SITE)
-    if site not in may and not (person.is_administrator and site is None):
+    if site not in may and not person.is_administrator:
         raise Refused(Refusal.NOT_ALLOWED)
+    if site is not None:
+        await run_in_threadpool(read_site, portal.state.database, person, site)
     content = await request.body()
     try:
         reports = await run_in_threadpool(

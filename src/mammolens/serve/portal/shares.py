@@ -11,14 +11,13 @@ from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, HTTPException, Request
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 from starlette.concurrency import run_in_threadpool
 
 from mammolens.serve import sharing
 from mammolens.serve.portal.caller import Portal, PortalNow, SessionNow
 from mammolens.serve.portal.forms import MOST_ID, Form, Id, Language
-from mammolens.serve.sharing import Share
-from mammolens.sinks.reading import Document, make_document, wording
+from mammolens.sinks.reading import make_document, wording
 
 __all__ = ["OPEN_TO_STRANGERS", "router"]
 
@@ -34,7 +33,13 @@ class ShareForm(Form):
     reading_id: int = Field(ge=1, le=MOST_ID)
 
 
-class ShareView(BaseModel):
+class _Seen(BaseModel):
+    """What is read from the attributes of an object of the rooms below."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class ShareView(_Seen):
     """A link to a report; `is_locked` after too many wrong codes."""
 
     id: int
@@ -48,7 +53,7 @@ class ShareView(BaseModel):
     is_locked: bool
 
 
-class NewShareView(BaseModel):
+class NewShareView(_Seen):
     """A link that was made just now: `token` goes behind `#` of /share, `code` by another way."""
 
     share: ShareView
@@ -64,14 +69,14 @@ class Opening(Form):
     language: Language | None = None
 
 
-class TableView(BaseModel):
+class TableView(_Seen):
     """A small table of a report."""
 
     head: list[str]
     rows: list[list[str]]
 
 
-class SectionView(BaseModel):
+class SectionView(_Seen):
     """A heading of a report with its sentences, and perhaps a table."""
 
     title: str
@@ -80,14 +85,14 @@ class SectionView(BaseModel):
     is_urgent: bool
 
 
-class FigureView(BaseModel):
-    """A picture of a report, as a data URL."""
+class FigureView(_Seen):
+    """A picture of a report: a PNG in Base64."""
 
     caption: str
-    url: str
+    png: Annotated[str, BeforeValidator(lambda png: base64.b64encode(png).decode("ascii"))]
 
 
-class ReportView(BaseModel):
+class ReportView(_Seen):
     """The report of a signed reading, in the words of its language."""
 
     title: str
@@ -107,14 +112,14 @@ class ReportView(BaseModel):
 def make_share(exam_id: Id, form: ShareForm, caller: SessionNow, portal: PortalNow) -> NewShareView:
     """Make a link to the report of a signed reading; link and code are given as the only time."""
     made = sharing.make_share(portal.state, caller.person, exam_id, form.reading_id)
-    return NewShareView(share=_view(made.share), token=made.token, code=made.code)
+    return NewShareView.model_validate(made)
 
 
 @router.get("/exams/{exam_id}/shares")
 def list_shares(exam_id: Id, caller: SessionNow, portal: PortalNow) -> list[ShareView]:
     """List the links to reports of an exam, the newest first."""
     found = sharing.list_shares(portal.state.database, caller.person, exam_id)
-    return [_view(share) for share in found]
+    return [ShareView.model_validate(share) for share in found]
 
 
 @router.delete("/exams/{exam_id}/shares/{share_id}", status_code=204)
@@ -136,52 +141,4 @@ def _open(portal: Portal, form: Opening, host: str) -> ReportView:
     found = sharing.open_share(portal.state, form.token, form.code, host)
     if not found.images:
         raise HTTPException(409, "not_referable")
-    return _report(make_document(found, wording(form.language or found.language)))
-
-
-def _view(share: Share) -> ShareView:
-    return ShareView(
-        id=share.id,
-        reading_id=share.reading_id,
-        made_by=share.made_by,
-        created_at=share.created_at,
-        expires_at=share.expires_at,
-        revoked_at=share.revoked_at,
-        opened_at=share.opened_at,
-        openings=share.openings,
-        is_locked=share.failures >= sharing.MOST_FAILURES,
-    )
-
-
-def _report(document: Document) -> ReportView:
-    sections = [
-        SectionView(
-            title=one.title,
-            lines=list(one.lines),
-            table=TableView(head=list(one.table.head), rows=[list(row) for row in one.table.rows])
-            if one.table is not None
-            else None,
-            is_urgent=one.is_urgent,
-        )
-        for one in document.sections
-    ]
-    figures = [
-        FigureView(
-            caption=one.caption,
-            url="data:image/png;base64," + base64.b64encode(one.png).decode("ascii"),
-        )
-        for one in document.figures
-    ]
-    return ReportView(
-        title=document.title,
-        notice=document.notice,
-        banner=document.banner,
-        warning=document.warning,
-        language=document.language,
-        direction=document.direction,
-        facts=list(document.facts),
-        sections=sections,
-        figures_title=document.figures_title,
-        figures=figures,
-        signature=document.signature,
-    )
+    return ReportView.model_validate(make_document(found, wording(form.language or found.language)))

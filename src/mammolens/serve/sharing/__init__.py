@@ -9,7 +9,6 @@ and only as long as whoever made it may still see the report.
 from __future__ import annotations
 
 from mammolens.serve.sharing.shares import (
-    MOST_FAILURES,
     NewShare,
     Share,
     list_shares,
@@ -19,7 +18,6 @@ from mammolens.serve.sharing.shares import (
 )
 
 __all__ = [
-    "MOST_FAILURES",
     "NewShare",
     "Share",
     "list_shares",

@@ -27,7 +27,6 @@ from mammolens.serve.record import (
 )
 
 __all__ = [
-    "MOST_FAILURES",
     "NewShare",
     "Share",
     "list_shares",
@@ -57,6 +56,11 @@ class Share:
     opened_at: datetime | None
     openings: int
     failures: int
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether too many codes were wrong."""
+        return self.failures >= MOST_FAILURES
 
 
 @dataclass(frozen=True)
@@ -220,22 +224,12 @@ def _open(exam_id: int, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
 
 def _read(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Share]:
     asked = (
-        sa.select(SHARES, PEOPLE.c.display_name)
+        sa.select(SHARES, PEOPLE.c.display_name.label("made_by"))
         .join(PEOPLE, PEOPLE.c.id == SHARES.c.person_id)
         .where(*where)
         .order_by(SHARES.c.id.desc())
     )
     return [
-        Share(
-            row.id,
-            row.reading_id,
-            row.display_name,
-            row.created_at,
-            row.expires_at,
-            row.revoked_at,
-            row.opened_at,
-            row.openings,
-            row.failures,
-        )
+        Share(**{name: getattr(row, name) for name in Share.__dataclass_fields__})
         for row in connection.execute(asked)
     ]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.holdings import NodeState
+from mammolens.serve.holdings import NodeState, consent_about
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.record import CONSENTS, PEOPLE, UPLOADS, audit
 
@@ -120,13 +120,15 @@ def forget_consents(connection: sa.Connection, now: datetime) -> None:
 def _sealed(state: NodeState, given: Consent) -> bytes:
     said = {"name": given.name, "patient_id": given.patient_id, "birth_year": given.birth_year}
     seal = state.results.seal
-    return json.dumps(said if seal is None else seal.close_work(said, _about(given.id))).encode()
+    return json.dumps(
+        said if seal is None else seal.close_work(said, consent_about(given.id))
+    ).encode()
 
 
 def _opened(state: NodeState, row: sa.Row[Any]) -> Consent:
     said, seal = json.loads(row.said), state.results.seal
     if seal is not None:
-        said = seal.open_work(said, _about(row.id))
+        said = seal.open_work(said, consent_about(row.id))
     return Consent(
         row.id,
         row.text_version,
@@ -137,7 +139,3 @@ def _opened(state: NodeState, row: sa.Row[Any]) -> Consent:
         said.get("birth_year", 0),
         row.given_at,
     )
-
-
-def _about(consent_id: str) -> str:
-    return f"consent {consent_id}"

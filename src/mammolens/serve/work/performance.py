@@ -122,7 +122,7 @@ def perform(
 
 
 def score_silently(state: NodeState, package: ModelPackage, job: Job) -> ShadowScore:
-    """Score an exam with a second model; nothing is written, and no sink is asked.
+    """Score an exam with a second model, without fusion; nothing is written, no sink is asked.
 
     Raises
     ------
@@ -153,7 +153,7 @@ def _predict(
     package: ModelPackage,
     job: Job,
     inputs: ExamInputs,
-    fusion: Fusion | None,
+    fusion: Fusion | None = None,
 ) -> Prediction:
     began = time.monotonic()
     settings = state.settings

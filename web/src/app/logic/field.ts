@@ -35,6 +35,7 @@ export type FaultCode =
   | "exposure"
   | "other-exam"
   | "side-unknown"
+  | "photograph"
   | "doubtful";
 
 export interface Fault {
@@ -49,7 +50,7 @@ export interface Fault {
 
 /**
  * Doubts of the quality rules and of the gate, which the server applies too. They do not keep a
- * picture back: not every patient can be examined again, and the reader is told.
+ * picture back: not every patient can be examined again, and the reader sees the doubt.
  */
 const QUALITY: Readonly<Record<string, FaultCode>> = {
   quality_sharpness: "blurred",
@@ -82,7 +83,7 @@ export function faultsOf(check: ViewCheck, slot: Slot, patient: Patient, others:
     check.studyUid !== null && other.studyUid !== null && check.studyUid !== other.studyUid;
   if (rest.some(isOfOther)) add("other-exam", false);
   if (check.refusal === null && (check.side === null || check.view === null)) {
-    add("side-unknown", false);
+    add(check.isDicom ? "side-unknown" : "photograph", false);
   }
   for (const { name, message } of check.cautions) {
     const code = QUALITY[name];

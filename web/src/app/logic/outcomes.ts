@@ -58,7 +58,10 @@ export function typedNumber(text: string): number | null {
 }
 
 /** The regions of biopsies as marks that the viewer draws beside those of readers. */
-export function regionMarks(items: readonly ExamOutcome[]): readonly Mark[] {
+export function regionMarks(
+  items: readonly ExamOutcome[],
+  say: (outcome: string | null | undefined) => string,
+): readonly Mark[] {
   return items.flatMap(({ row, places }) =>
     places.map(({ sop_instance_uid, region_source_px: [row0, column0, row1, column1] }) => ({
       id: `biopsy-${row.id}-${sop_instance_uid}`,
@@ -69,7 +72,7 @@ export function regionMarks(items: readonly ExamOutcome[]): readonly Mark[] {
         [column0, row0],
         [column1, row1],
       ] as const,
-      text: standing(row).outcome ?? "",
+      text: say(standing(row).outcome),
       descriptors: null,
     })),
   );

@@ -7,7 +7,7 @@ import { hashTo } from "../../logic/route";
 import { dateWords } from "../../logic/times";
 import { useDesk } from "../../parts/app_context";
 import { useLoad } from "../../parts/hooks";
-import { OutcomeWord, sideWords } from "../outcomes/words";
+import { OutcomeWord, outcomeWords, sideWords } from "../outcomes/words";
 import type { PanelProps } from "./panel_props";
 
 const NONE = { hidden: false, items: [] } as const;
@@ -26,9 +26,9 @@ export function ExamOutcomes({ facts, draft, showBiopsies }: PanelProps) {
   const load = async () => (may ? apis.outcomes.ofExam(detail.id) : NONE);
   const { data } = useLoad(load, `outcomes ${detail.id} ${may} ${state} ${detail.status}`);
   useEffect(() => {
-    showBiopsies(regionMarks(data?.items ?? []));
+    showBiopsies(regionMarks(data?.items ?? [], (outcome) => outcomeWords(words, outcome)));
     return () => showBiopsies([]);
-  }, [data, showBiopsies]);
+  }, [data, showBiopsies, words]);
   if (data === null || data.items.length === 0) return null;
   return (
     <section aria-label={words.say("page.outcomes")}>

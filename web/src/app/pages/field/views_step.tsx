@@ -20,7 +20,7 @@ import {
 } from "../../logic/field";
 import { loadAnalyst } from "../../parts/analyst";
 import { useDesk } from "../../parts/app_context";
-import { ProblemNote } from "../../parts/form";
+import { ProblemNote, TextField } from "../../parts/form";
 import { useAction } from "../../parts/hooks";
 import { useQueue } from "../../parts/use_device";
 import { ViewCard } from "./view_card";
@@ -42,6 +42,7 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
   const analyst = useChecker();
   const [shots, setShots] = useState<Shots>({});
   const [checking, setChecking] = useState<Slot | null>(null);
+  const [filmDate, setFilmDate] = useState(today);
   const [doubts, setDoubts] = useState<readonly string[] | null>(null);
   const missing = missingSlots(shots, patient);
   const usable = SLOTS.filter((slot) => !missing.includes(slot));
@@ -91,7 +92,7 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
       const ids: string[] = [];
       for (const [slot, { file, check }] of chosen) {
         const facts: Record<string, string> = { consent: JSON.stringify(consent) };
-        if (!check.isDicom) Object.assign(facts, photographFacts(slot, patient));
+        if (!check.isDicom) Object.assign(facts, photographFacts(slot, patient, filmDate));
         const name = `${slot} ${file.name}`;
         const item = fileItem(file, name, site.id, facts);
         await orFull(async () => {
@@ -124,6 +125,15 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
           />
         ))}
       </ul>
+      {chosen.some(([, { check }]) => !check.isDicom) && (
+        <TextField
+          label={words.say("field.film-date")}
+          type="date"
+          value={filmDate}
+          change={setFilmDate}
+          isRequired
+        />
+      )}
       {missing.length > 0 && usable.length > 0 && (
         <p className="note note-warning">
           {words.say("field.missing", { views: missing.map(viewName).join(", ") })}
@@ -144,7 +154,7 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
         <button
           type="button"
           className="primary"
-          disabled={isBusy || usable.length === 0}
+          disabled={isBusy || usable.length === 0 || filmDate === ""}
           onClick={() => void send()}
         >
           {words.say(action.isBusy && checking === null ? "field.sending" : "field.send", {
@@ -171,9 +181,15 @@ function viewName(slot: Slot): string {
 }
 
 /** A photograph of a film says by its metadata what a DICOM header would say. */
-function photographFacts(slot: Slot, { patientId }: Patient): Record<string, string> {
-  const today = new Date().toISOString().slice(0, 10);
-  return { photograph: slot, patient: patientId, examDate: today };
+function photographFacts(slot: Slot, { patientId }: Patient, examDate: string) {
+  return { photograph: slot, patient: patientId, examDate };
+}
+
+/** By the clock of this place, not by UTC. */
+function today(): string {
+  const now = new Date();
+  const two = (part: number) => String(part).padStart(2, "0");
+  return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
 }
 
 /** The worker that looks at single pictures; it is started with the first one. */

@@ -9,15 +9,15 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from mammolens.monitor import NAMES, restart
-from mammolens.serve.monitoring.notes import (
+from mammolens.serve.alarms.notes import (
     AlarmNote,
     MonitorNote,
     alarm_note,
     monitor_note,
-    state_of,
     visible_alarm,
     visible_monitor,
 )
+from mammolens.serve.monitoring import state_of
 from mammolens.serve.people import Person, Refusal, Refused
 from mammolens.serve.record import ALARMS, MONITORS, Database, audit
 

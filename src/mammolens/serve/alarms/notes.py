@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
-from mammolens.errors import ConfigError
-from mammolens.monitor import NAMES, Condition, Partition, StreamState, seed_of
-from mammolens.serve import logs
+from mammolens.monitor import NAMES, Condition, Partition
+from mammolens.serve.monitoring import state_of
 from mammolens.serve.people import Person, Refusal, Refused
 from mammolens.serve.record import ALARMS, MONITORS, OBSERVATIONS, PEOPLE, PersonRole
 
@@ -24,7 +21,6 @@ __all__ = [
     "looked_after",
     "monitor_note",
     "select_alarms",
-    "state_of",
     "visible_alarm",
     "visible_monitor",
 ]
@@ -133,15 +129,6 @@ def select_alarms() -> sa.Select[Any]:
         .outerjoin(_KNOWS, _KNOWS.c.id == ALARMS.c.acknowledged_by)
         .outerjoin(_ENDED, _ENDED.c.id == ALARMS.c.ended_by)
     )
-
-
-def state_of(row: sa.Row[Any]) -> StreamState:
-    """Read a state; one that cannot be read begins again, which is better than no monitor."""
-    try:
-        return StreamState.from_json(json.loads(row.state))
-    except (ConfigError, ValueError):
-        logs.event("monitor", "state_lost", logging.ERROR)
-        return StreamState.begin(seed_of(Partition(row.partition), row.site_id or 0, row.name))
 
 
 def monitor_note(row: sa.Row[Any]) -> MonitorNote:

@@ -11,7 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.monitor import NAMES, Partition
-from mammolens.serve.monitoring.notes import (
+from mammolens.serve.alarms.notes import (
     AlarmNote,
     MonitorNote,
     alarm_note,

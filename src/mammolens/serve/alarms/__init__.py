@@ -1,0 +1,26 @@
+"""Monitors and their alarms as people see them: lists and charts, and what they may decide."""
+
+from __future__ import annotations
+
+from mammolens.serve.alarms.decisions import acknowledge_alarm, mute_monitor, restart_monitor
+from mammolens.serve.alarms.notes import AlarmNote, MonitorNote
+from mammolens.serve.alarms.overview import (
+    Point,
+    list_alarms,
+    list_monitors,
+    measure_points,
+    read_monitor,
+)
+
+__all__ = [
+    "AlarmNote",
+    "MonitorNote",
+    "Point",
+    "acknowledge_alarm",
+    "list_alarms",
+    "list_monitors",
+    "measure_points",
+    "mute_monitor",
+    "read_monitor",
+    "restart_monitor",
+]
