@@ -7,8 +7,8 @@ from alembic import op
 
 __all__ = ["branch_labels", "depends_on", "down_revision", "downgrade", "revision", "upgrade"]
 
-revision = "v0017"
-down_revision: str | None = "v0015"
+revision = "v0015"
+down_revision: str | None = "v0014"
 branch_labels: str | None = None
 depends_on: str | None = None
 

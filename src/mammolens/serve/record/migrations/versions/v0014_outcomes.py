@@ -9,8 +9,8 @@ from mammolens.serve.record.utc import UtcTime
 
 __all__ = ["branch_labels", "depends_on", "down_revision", "downgrade", "revision", "upgrade"]
 
-revision = "v0015"
-down_revision: str | None = "v0014"
+revision = "v0014"
+down_revision: str | None = "v0013"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -10,7 +10,7 @@ from mammolens.serve.record.utc import UtcTime
 
 __all__ = ["branch_labels", "depends_on", "down_revision", "downgrade", "revision", "upgrade"]
 
-revision = "v0014"
+revision = "v0013"
 down_revision: str | None = "v0012"
 branch_labels: str | None = None
 depends_on: str | None = None
