@@ -25,10 +25,15 @@ from mammolens import (
 )
 from mammolens.cli_options import (
     Cluster,
+    CompleteViews,
     Jobs,
     Out,
     Overrides,
+    Photographs,
+    Prevalence,
+    Regions,
     RunFile,
+    TimeLimit,
     Tls,
     names_in,
     print_progress,
@@ -80,43 +85,13 @@ ModelName = Annotated[
     str | None,
     typer.Argument(metavar="[NAME|PATH]", help="Built-in model or model package to show."),
 ]
-Regions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--region", metavar="R0,C0,R1,C1", help="Score this box of one image; repeatable."
-    ),
-]
-Photographs = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--photograph",
-        metavar="VIEW=FILE",
-        help="Photograph of a film on a light box, such as RCC=a.jpg; repeatable, one exam.",
-    ),
-]
 Sinks = Annotated[
     str,
     typer.Option(metavar="LIST", help=f"Which of {', '.join(sink_names())}; separated by commas."),
 ]
 _SINKS = "json,csv,overlay,html"
-Prevalence = Annotated[
-    float | None,
-    typer.Option(metavar="P", help="Restate probabilities for this share of breasts with cancer."),
-]
 Pseudonymise = Annotated[
     bool, typer.Option("--pseudonymise", help="Write hashes instead of patient ids and UIDs.")
-]
-TimeLimit = Annotated[
-    float,
-    typer.Option(min=1.0, metavar="S", help="Most seconds for one exam; then it has failed."),
-]
-CompleteViews = Annotated[
-    str,
-    typer.Option(
-        metavar="LIST",
-        help="Views without which an exam is never low. Name fewer only if the exam is complete"
-        " without the others: one-view screening, or a breast that was removed.",
-    ),
 ]
 Clinical = Annotated[
     list[Path] | None,

@@ -124,11 +124,17 @@ def test_a_killed_scheduler(archive, package, tmp_path, start_scheduler, certifi
 
 
 PORTS = """
-import os, psutil
+import gc, os, psutil
 from mammolens.scale.cluster import open_cluster
+class Part:
+    pass
 if __name__ == "__main__":
     with open_cluster("local:1") as workers:
-        assert sorted(workers.run(len, ["ab", "c"])) == [1, 2]
+        tasks = ([Part() for _ in range(100)] for _ in range(60))
+        assert list(workers.run(len, tasks)) == [100] * 60
+        gc.collect()
+        kept = sum(type(one) is Part for one in gc.get_objects())
+        assert kept <= 20 * 100, f"memory grows: {kept} of 6000 parts of old tasks are kept"
         for one in (psutil.Process(), *psutil.Process().children(recursive=True)):
             for place in one.net_connections("tcp"):
                 if place.status == psutil.CONN_LISTEN:
@@ -143,7 +149,7 @@ if __name__ == "__main__":
 
 
 def test_a_local_cluster_is_open_to_nobody(tmp_path):
-    """It listens on loopback alone, and no port shows a page or speaks without TLS."""
+    """It listens on loopback alone, no port shows a page, and old tasks leave the memory."""
     program = tmp_path / "ports.py"
     program.write_text("from urllib.request import urlopen" + PORTS, "utf-8")
     path = os.pathsep.join(p for p in sys.path if p)

@@ -126,6 +126,7 @@ def open_cluster(address: str, tls: Path | None = None) -> Iterator[Cluster]:
     settings = {
         "distributed.comm.timeouts.connect": f"{_CONNECT_S}s",
         "distributed.diagnostics.nvml": False,
+        "distributed.admin.low-level-log-length": 10,  # else Dask keeps the last 1,000 messages
         "distributed.scheduler.http.routes": [],  # pages for anybody on this machine
         "distributed.worker.http.routes": [],
     }

@@ -55,6 +55,8 @@ from mammolens.serve.people.sessions import (
     end_sessions_of,
     find_session,
     list_sessions,
+    new_secret,
+    secret_hash,
     session_holds,
 )
 from mammolens.serve.people.sign_in import SignIns
@@ -106,6 +108,7 @@ __all__ = [
     "list_tokens",
     "make_site",
     "make_token",
+    "new_secret",
     "offer_second_factor",
     "open_account",
     "open_provider",
@@ -117,6 +120,7 @@ __all__ = [
     "renew_administrator",
     "renew_password",
     "revoke_token",
+    "secret_hash",
     "session_holds",
     "set_administrator",
     "set_display_name",

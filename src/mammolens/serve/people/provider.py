@@ -36,7 +36,6 @@ from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
 from mammolens.serve import logs
-from mammolens.serve.exchange import Endpoint, HttpClient, HttpError, client_context
 from mammolens.serve.people.refusals import Refusal, Refused
 from mammolens.serve.people.sessions import new_secret
 from mammolens.serve.settings import OidcSettings, is_loopback
@@ -248,6 +247,8 @@ class Provider:
         body: bytes | None = None,
     ) -> Mapping[str, Any]:
         """Ask for JSON; neither a redirection nor a proxy is followed."""
+        from mammolens.serve.exchange import Endpoint, HttpClient, HttpError
+
         url = urlsplit(address)
         encrypted = url.scheme == "https"
         if not encrypted and not is_loopback(url.hostname or ""):
@@ -289,6 +290,8 @@ def open_provider(settings: OidcSettings | None, path: str) -> Provider | None:
     """
     if settings is None:
         return None
+    from mammolens.serve.exchange import client_context  # a worker loads no HTTP
+
     context = client_context("oidc", "oidc.authority", settings.authority)
     return Provider(settings, settings.address.rstrip("/") + path, context)
 

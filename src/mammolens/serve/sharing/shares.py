@@ -14,8 +14,15 @@ import sqlalchemy as sa
 from mammolens.errors import StorageError
 from mammolens.readings import SignedReading
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.people import Person, Refusal, Refused, find_person, visible_exam
-from mammolens.serve.people.sessions import new_secret, secret_hash
+from mammolens.serve.people import (
+    Person,
+    Refusal,
+    Refused,
+    find_person,
+    new_secret,
+    secret_hash,
+    visible_exam,
+)
 from mammolens.serve.reading import Pixels, gather_reading, visible_reading
 from mammolens.serve.record import (
     PEOPLE,

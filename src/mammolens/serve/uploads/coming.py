@@ -100,16 +100,13 @@ def begin_upload(
     Raises
     ------
     Refused
-        The person uploads at no such site, it is too large, too many are open, a consent is
-        missing, or it is a photograph of a film and the settings do not allow films.
+        The person uploads at no such site, it is too large, too many are open, or has no consent.
     StorageError
         The disk is full.
     """
     uploads = state.settings.uploads
     if length > uploads.max_mb << 20:
         raise Refused(Refusal.TOO_LARGE)
-    if photograph is not None and not state.settings.intake.film:
-        raise Refused(Refusal.NO_FILM)
     upload_id = secrets.token_urlsafe(32)
     path = upload_path(state, upload_id)
     with state.database.read() as connection:

@@ -28,9 +28,13 @@ from mammolens.errors import BadPhotograph, InputError, NotAnImage
 from mammolens.images import read_photograph
 from mammolens.images.film_photograph import IMAGE_TYPE
 from mammolens.photograph import check_view, film_mammogram, straighten
+from mammolens.serve.holdings import NodeState
+from mammolens.serve.intake import receive
 from mammolens.serve.people import Refusal, Refused
+from mammolens.serve.record import audit
+from mammolens.serve.settings import IntakeSettings
 
-__all__ = ["PhotographFacts", "make_object", "read_facts", "unpack_facts"]
+__all__ = ["PhotographFacts", "make_object", "read_facts", "take_photograph", "unpack_facts"]
 
 MOST_S: Final = 60.0
 """Longest time for one photograph; one of 12 megapixels takes 1 to 2 s."""
@@ -63,16 +67,19 @@ class PhotographFacts:
         return Laterality(self.view[0]), ViewPosition(self.view[1:])
 
 
-def read_facts(given: Mapping[str, str]) -> PhotographFacts | None:
+def read_facts(given: Mapping[str, str], intake: IntakeSettings) -> PhotographFacts | None:
     """Read what the metadata of an upload say of a photograph; ``None`` if it is none.
 
     Raises
     ------
     Refused
-        Side, view, patient or date are missing or impossible. They are never guessed.
+        The settings do not allow films; or side, view, patient or date are missing or impossible:
+        they are never guessed.
     """
     if "photograph" not in given:
         return None
+    if not intake.film:
+        raise Refused(Refusal.NO_FILM)
     view, patient = given["photograph"].strip().upper(), given.get("patient", "").strip()
     wrong = []
     if not re.fullmatch("[RL](CC|MLO)", view):
@@ -119,6 +126,26 @@ def make_object(path: Path, facts: PhotographFacts, site: str) -> bytes:
     if done.returncode != 0:
         raise NotAnImage("the photograph cannot be decoded")
     return done.stdout
+
+
+def take_photograph(
+    state: NodeState, path: Path, facts: PhotographFacts, sender: str, site: str, _member: object
+) -> tuple[str, int | None]:
+    """Receive a photograph at `path`; gives its role and its exam.
+
+    Raises
+    ------
+    InputError
+        It is refused, see `make_object`.
+    """
+    try:
+        made = make_object(path, facts, site)
+    except InputError as error:
+        detail = {"error": type(error).__name__}
+        audit.note_refusal(state.database, sender, "rejected", detail)
+        raise
+    receipt = receive(state, made, sender, site)
+    return receipt.role.value, receipt.exam_id
 
 
 def _convert(path: Path, facts: PhotographFacts, site: str) -> bytes:

@@ -39,7 +39,7 @@ from mammolens.serve.uploads.coming import Upload, find_upload
 from mammolens.serve.uploads.consents import forget_consents
 from mammolens.serve.uploads.files import list_files, locked, remove_file, upload_path
 from mammolens.serve.uploads.members import BrokenArchive, Member, members_of, shown_name
-from mammolens.serve.uploads.photographs import PhotographFacts, make_object, unpack_facts
+from mammolens.serve.uploads.photographs import take_photograph, unpack_facts
 
 __all__ = ["MemberResult", "Receiver", "UploadResult", "read_result", "receive_whole", "tidy"]
 
@@ -190,7 +190,7 @@ def _receive(state: NodeState, upload_id: str, stop: threading.Event) -> None:
         try:
             if row.photograph is not None:
                 facts = unpack_facts(row.photograph)
-                take = partial(_take_photograph, state, path, facts, sender, row.key)
+                take = partial(take_photograph, state, path, facts, sender, row.key)
                 members: Iterable[Member] = [Member(1, shown_name(row.name))]
             else:
                 take = partial(_take, state, sender, row.key)
@@ -250,19 +250,6 @@ def _receive_member(
             connection.execute(CONSENTS.update().where(*first).values(exam_id=exam_id))
     if broken is not None and broken.reason == "bomb":
         raise broken
-
-
-def _take_photograph(
-    state: NodeState, path: Path, facts: PhotographFacts, sender: str, site: str, _member: Member
-) -> tuple[str, int | None]:
-    try:
-        made = make_object(path, facts, site)
-    except InputError as error:
-        detail = {"error": type(error).__name__}
-        audit.note_refusal(state.database, sender, "rejected", detail)
-        raise
-    receipt = receive(state, made, sender, site)
-    return receipt.role.value, receipt.exam_id
 
 
 def _take(state: NodeState, sender: str, site: str, member: Member) -> tuple[str, int | None]:

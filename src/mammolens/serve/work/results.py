@@ -44,6 +44,8 @@ __all__ = [
     "read_predecessor",
 ]
 
+_AS_THEY_ARE = ("malignancy", "tumour", "n_images", "n_unreadable")
+
 
 @dataclass(frozen=True)
 class StoredInstance:
@@ -192,8 +194,7 @@ def read_predecessor(database: Database, exam_id: int) -> Predecessor | None:
             .where(FILES.c.result_id == row.id, FILES.c.sop_instance_uid.is_not(None))
             .order_by(FILES.c.id)
         ).all()
-    objects = tuple((f.sink, f.digest) for f in files)
-    return Predecessor(row.id, row.revision, objects)
+    return Predecessor(row.id, row.revision, tuple((f.sink, f.digest) for f in files))
 
 
 def commit_result(
@@ -236,16 +237,11 @@ def commit_result(
                 revision=revision,
                 supersedes=before.id if before else None,
                 category=outcome.category.value,
-                malignancy=outcome.malignancy,
-                tumour=outcome.tumour,
                 breasts=json.dumps(dict(outcome.breasts)),
-                n_images=outcome.n_images,
-                n_unreadable=outcome.n_unreadable,
                 cautions="\n".join(outcome.cautions),
-                model_name=outcome.model.name,
-                model_version=outcome.model.version,
-                model_digest=outcome.model.digest,
                 created_at=outcome.created,
+                **{name: getattr(outcome, name) for name in _AS_THEY_ARE},
+                **{f"model_{name}": value for name, value in vars(outcome.model).items()},
             )
             .returning(RESULTS.c.id)
         ).scalar_one()

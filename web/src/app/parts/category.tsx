@@ -1,7 +1,7 @@
 /** The category of an exam: a word, a shape and a colour. Each of the three suffices alone. */
 
 import type { AiSummary, Category, ExamRow, ExamStatus } from "../api/types";
-import { AUC_LOST } from "../logic/photographs";
+import { AUC_CHANGE } from "../logic/photographs";
 import { examinesAlone } from "../logic/rights";
 import type { AppKey } from "../messages/text";
 import { useDesk, useFrame } from "./app_context";
@@ -89,12 +89,11 @@ function AiScore({ ai }: { ai: AiSummary }) {
 export function PhotographNote({ row }: { row: Pick<ExamRow, "ai"> }) {
   const { words } = useFrame();
   if (!row.ai?.from_photograph) return null;
-  const [lost, low, high] = [AUC_LOST.value, AUC_LOST.low, AUC_LOST.high].map((value) =>
+  const [change, low, high] = [AUC_CHANGE.value, AUC_CHANGE.low, AUC_CHANGE.high].map((value) =>
     words.number(value, 3),
   );
-  return (
-    <p className="note note-warning">{words.say("photograph.never-low", { lost, low, high })}</p>
-  );
+  const figures = { n: AUC_CHANGE.images, change, low, high };
+  return <p className="note note-warning">{words.say("photograph.never-low", figures)}</p>;
 }
 
 export function StatusWord({ status }: { status: ExamStatus }) {

@@ -18,6 +18,7 @@ import {
   SLOTS,
   type Slot,
 } from "../../logic/field";
+import { photographFacts } from "../../logic/photographs";
 import { loadAnalyst } from "../../parts/analyst";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote, TextField } from "../../parts/form";
@@ -92,7 +93,8 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
       const ids: string[] = [];
       for (const [slot, { file, check }] of chosen) {
         const facts: Record<string, string> = { consent: JSON.stringify(consent) };
-        if (!check.isDicom) Object.assign(facts, photographFacts(slot, patient, filmDate));
+        if (!check.isDicom)
+          Object.assign(facts, photographFacts(slot, patient.patientId, filmDate));
         const name = `${slot} ${file.name}`;
         const item = fileItem(file, name, site.id, facts);
         await orFull(async () => {
@@ -178,11 +180,6 @@ function faultsFor(shots: Shots, slot: Slot, patient: Patient) {
 
 function viewName(slot: Slot): string {
   return `${slot[0]} ${slot.slice(1)}`;
-}
-
-/** A photograph of a film says by its metadata what a DICOM header would say. */
-function photographFacts(slot: Slot, { patientId }: Patient, examDate: string) {
-  return { photograph: slot, patient: patientId, examDate };
 }
 
 /** By the clock of this place, not by UTC. */
