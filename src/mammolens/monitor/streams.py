@@ -221,7 +221,8 @@ def _alarm(evidence: Evidence, row: np.intp) -> Alarm:
 def _uniform(seed: int, seen: int) -> npt.NDArray[np.float64]:
     """Give a number in [0, 1) for each measure, which follows from the seed and the count alone."""
     drawn = hashlib.shake_128(f"{seed}/{seen}".encode()).digest(8 * len(NAMES))
-    return (np.frombuffer(drawn, "<u8") >> np.uint64(11)) * 2.0**-53
+    whole = np.frombuffer(drawn, "<u8") >> np.uint64(11)
+    return np.asarray(whole * 2.0**-53, np.float64)
 
 
 def _finite(value: float | None) -> float:
