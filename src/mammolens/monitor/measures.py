@@ -32,7 +32,7 @@ class Measure:
 
 
 # The scales only need to cover sound exams in steps that are small against the differences between
-# patients (a fifth of their standard deviation or less, measured with benchmarks/bench_monitor.py).
+# patients (half of their standard deviation or less, measured with benchmarks/bench_monitor.py).
 # A scale that fits badly makes a detector slower, and never makes it alarm more often.
 MEASURES: Final = (
     Measure("score", "log-odds of malignancy", -8.0, 8.0, of_model=True),

@@ -6,12 +6,14 @@ gives exams their numbers.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from mammolens.errors import ConfigError
 from mammolens.monitor.detector import BETS, LEAST, Evidence, evidence_of, fresh, step
@@ -179,8 +181,8 @@ def observe(
         alarmed -= {measure.name for measure in MEASURES if measure.of_model}
     values = np.array([_finite(observation.values.get(name)) for name in NAMES])
     values[[name in alarmed for name in NAMES]] = np.nan
-    ties = np.random.Generator(np.random.Philox(key=state.seed, counter=[0, 0, 0, state.seen]))
-    after = step(evidence, values, bins_of(values), ties.random(len(NAMES)), observation.number)
+    ties = _uniform(state.seed, state.seen)
+    after = step(evidence, values, bins_of(values), ties, observation.number)
     reached = np.flatnonzero((evidence_of(after) >= limit) & ~np.isnan(values))
     alarms = tuple(_alarm(after, row) for row in reached)
     following = replace(
@@ -214,6 +216,13 @@ def _alarm(evidence: Evidence, row: np.intp) -> Alarm:
         mean_before=(total - sum_after) / n_before,
         mean_after=sum_after / n_after,
     )
+
+
+def _uniform(seed: int, seen: int) -> npt.NDArray[np.float64]:
+    """Give a number in [0, 1) for each measure, which follows from the seed and the count alone."""
+    drawn = hashlib.shake_128(f"{seed}/{seen}".encode()).digest(8 * len(NAMES))
+    whole = np.frombuffer(drawn, "<u8") >> np.uint64(11)
+    return np.asarray(whole * 2.0**-53, np.float64)
 
 
 def _finite(value: float | None) -> float:
