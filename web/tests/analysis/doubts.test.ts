@@ -19,7 +19,8 @@ function breast(texture: number): Mammogram {
     for (let x = 0; x < COLS; x++) {
       const away = ((y - 400) / 330) ** 2 + (x / 330) ** 2;
       if (away > 1) continue;
-      data[y * COLS + x] = 1500 + 2000 * (1 - away) + texture * Math.sin(12.9898 * x + 78.233 * y * y);
+      data[y * COLS + x] =
+        1500 + 2000 * (1 - away) + texture * Math.sin(12.9898 * x + 78.233 * y * y);
     }
   }
   const ref = { path: "a.dcm", side: "L", view: "CC", aspect: 1 };
