@@ -240,8 +240,14 @@ def test_messages_find_the_exams_of_their_patient(stage_with):
     assert items.keys() == {"age", "density", "lump"}
     assert post(stage, "north-uploader", MESSAGE) == {"exams": [EXAM]}
     items = {i["name"]: i for i in get(stage, "north-reader", PATH)["items"]}
-    assert items.keys() == {"age", "pain", "lump"}
+    assert items.keys() == {"age", "density", "pain", "lump"}
     assert items["pain"]["laterality"] == "R"
+    # What a message does not mention is unknown to it: it takes nothing away.
+    assert post(stage, "north-uploader", MESSAGE.partition("OBX")[0]) == {"exams": [EXAM]}
+    assert {i["name"] for i in get(stage, "north-reader", PATH)["items"]} == items.keys()
+    post(stage, "north-uploader", MESSAGE.replace("||R||", "||L||"))
+    items = {i["name"]: i for i in get(stage, "north-reader", PATH)["items"]}
+    assert items["pain"]["laterality"] == "L"
 
 
 def test_messages_of_others_are_refused(stage_with):

@@ -236,7 +236,7 @@ def test_the_page_says_what_a_referring_doctor_needs(signed, language):
         "A mass &lt;b&gt;left&lt;/b&gt; &amp; a scar; Größe 12 mm",
     ):
         assert words in page, words
-    assert f'lang="{language}" dir="ltr"' in page
+    assert f'lang="{language}" dir="{"rtl" if language == "ar" else "ltr"}"' in page
     assert page.count("data:image/png;base64,") == 4
     assert "<script" not in page
     assert " style=" not in page

@@ -126,7 +126,8 @@ def state_items(
 def receive_message(state: NodeState, person: Person, data: bytes) -> list[int]:
     """Take the clinical data of a FHIR Bundle or an HL7 message for the exams of its patients.
 
-    A message replaces what earlier messages stated for these exams.
+    An item that it states replaces what earlier messages stated of that item for these exams; what
+    it does not mention stays, because that is unknown to it.
 
     Returns
     -------
@@ -152,7 +153,9 @@ def receive_message(state: NodeState, person: Person, data: bytes) -> list[int]:
         if not touched:
             raise Refused(Refusal.UNKNOWN)
         for exam_id, items in touched.items():
-            _replace(state, connection, exam_id, items, MESSAGE)
+            if items:
+                names = CLINICAL_ITEMS.c.name.in_({item.name for item in items})
+                _replace(state, connection, exam_id, items, MESSAGE, names)
         for exam_id, items in touched.items():
             _note(state, connection, person, exam_id, len(items), MESSAGE)
     return list(touched)
@@ -164,10 +167,11 @@ def _replace(
     exam_id: int,
     items: Sequence[ClinicalItem],
     via: str,
+    *which: sa.ColumnElement[bool],
 ) -> None:
     database = state.database
-    same = sa.and_(CLINICAL_ITEMS.c.exam_id == exam_id, CLINICAL_ITEMS.c.via == via)
-    connection.execute(CLINICAL_ITEMS.delete().where(same))
+    same = CLINICAL_ITEMS.c.exam_id == exam_id, CLINICAL_ITEMS.c.via == via
+    connection.execute(CLINICAL_ITEMS.delete().where(*same, *which))
     rows = [
         {
             "exam_id": exam_id,
