@@ -19,8 +19,8 @@ _STUDY: Final = """
 SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyDate AcquisitionDate ContentDate
 StudyTime AcquisitionTime ContentTime AccessionNumber Modality ConversionType
 PresentationIntentType Manufacturer InstitutionName ReferringPhysicianName StationName
-StudyDescription SeriesDescription AdmittingDiagnosesCodeSequence ManufacturerModelName SoftwareVersions
-DerivationDescription SourceImageSequence IrradiationEventUID StudyInstanceUID SeriesInstanceUID
+StudyDescription SeriesDescription AdmittingDiagnosesCodeSequence ManufacturerModelName
+SoftwareVersions DerivationDescription SourceImageSequence IrradiationEventUID StudyInstanceUID SeriesInstanceUID
 StudyID InstanceNumber RequestedProcedureDescription PerformedProcedureStepDescription
 """
 _SUBJECT: Final = """
