@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 from xml.etree import ElementTree
 
-LONGEST_S = 0.5
+LONGEST_S = 0.35
 OUT = Path(__file__).parents[1] / "tests" / "slow.txt"
 
 
