@@ -136,7 +136,8 @@ def receive_message(state: NodeState, person: Person, data: bytes) -> list[int]:
     Raises
     ------
     Refused
-        No exam of the patients is visible to the person, who sends or reads exams there.
+        No exam of the patients is visible to the person, who sends or reads exams there; or a
+        patient's number is in use at several sites of the person.
     DataError
         The message cannot be read, or a value is impossible; nothing is changed.
     """
@@ -147,9 +148,13 @@ def receive_message(state: NodeState, person: Person, data: bytes) -> list[int]:
             asked = sa.select(EXAMS).where(
                 EXAMS.c.patient_id == record.patient_id, visible_exams(person)
             )
-            for exam in connection.execute(asked.order_by(EXAMS.c.id)):
-                if _may_state(person, exam):
-                    touched.setdefault(exam.id, []).extend(record.items)
+            found = connection.execute(asked.order_by(EXAMS.c.id)).all()
+            exams = [exam for exam in found if _may_state(person, exam)]
+            # Two sites may use one number for two patients.
+            if len({exam.site_id for exam in exams}) > 1:
+                raise Refused(Refusal.SITE)
+            for exam in exams:
+                touched.setdefault(exam.id, []).extend(record.items)
         if not touched:
             raise Refused(Refusal.UNKNOWN)
         for exam_id, items in touched.items():
