@@ -136,7 +136,7 @@ def _read(house: House, site: int) -> dict[str, int]:
         watched = ExamValues({"score": 0.0}, "MG1", "S1", "model")
         monitoring.enter_result(database, connection, exams[0], 1, watched)
     monitoring.take_in(database, NodeSettings())
-    monitor = alarms.list_monitors(database, house.person("admin"), None, 1)[0][0].id
+    monitor = alarms.list_monitors(database, house.person("admin"), None, 1).items[0].id
     with database.write() as connection:
         alarm = {"monitor_id": monitor, "measure": "score", "direction": "higher", "since": 1}
         alarm |= {"n_before": 0, "n_after": 1, "mean_before": 0.0, "mean_after": 0.0}

@@ -6,7 +6,7 @@ and those that come meanwhile are counted in the message that waits already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -63,32 +63,16 @@ def announce_notice(
         return
     asked = _with_role(site_id, [PersonRole.UPLOADER, PersonRole.ADMINISTRATOR])
     for person_id in _people(connection, asked, PEOPLE.c.id != giver_id):
-        _enter(
-            database,
-            connection,
-            Channel.MAIL,
-            AlertKind.NOTICE,
-            wait_s=0.0,
-            person_id=person_id,
-            site_id=site_id,
-            notice_id=notice_id,
-        )
+        about = {"person_id": person_id, "site_id": site_id, "notice_id": notice_id}
+        _enter(database, connection, Channel.MAIL, AlertKind.NOTICE, 0.0, about)
 
 
 def enter_reminder(
     database: Database, connection: sa.Connection, sent: sa.Row[Any], minutes: float
 ) -> None:
     """Let the same person be reminded of a notice, unless it is acknowledged until then."""
-    _enter(
-        database,
-        connection,
-        Channel.MAIL,
-        AlertKind.REMINDER,
-        wait_s=60.0 * minutes,
-        person_id=sent.person_id,
-        site_id=sent.site_id,
-        notice_id=sent.notice_id,
-    )
+    about = {name: getattr(sent, name) for name in ("person_id", "site_id", "notice_id")}
+    _enter(database, connection, Channel.MAIL, AlertKind.REMINDER, 60.0 * minutes, about)
 
 
 def still_waits(connection: sa.Connection, notice_id: int | None) -> bool:
@@ -140,9 +124,8 @@ def _gather(
         .values(total=ALERTS.c.total + count)
     )
     if not added.rowcount:
-        _enter(
-            database, connection, channel, AlertKind.DRIFT, wait_s, person_id=person_id, count=count
-        )
+        about = {"person_id": person_id}
+        _enter(database, connection, channel, AlertKind.DRIFT, wait_s, about, count)
 
 
 def _enter(
@@ -151,24 +134,18 @@ def _enter(
     channel: Channel,
     kind: AlertKind,
     wait_s: float,
-    *,
-    person_id: int | None = None,
-    site_id: int | None = None,
-    notice_id: int | None = None,
+    about: Mapping[str, int | None],
     count: int = 1,
 ) -> None:
     now = database.now(connection)
-    connection.execute(
-        ALERTS.insert().values(
-            channel=channel.value,
-            kind=kind.value,
-            person_id=person_id,
-            site_id=site_id,
-            notice_id=notice_id,
-            total=count,
-            state=WorkState.QUEUED.value,
-            attempts=0,
-            not_before=now + timedelta(seconds=wait_s),
-            created_at=now,
-        )
-    )
+    row = {
+        **about,
+        "channel": channel.value,
+        "kind": kind.value,
+        "total": count,
+        "state": WorkState.QUEUED.value,
+        "attempts": 0,
+        "not_before": now + timedelta(seconds=wait_s),
+        "created_at": now,
+    }
+    connection.execute(ALERTS.insert().values(row))

@@ -8,12 +8,12 @@ room `alarms` shows it to people.
 from __future__ import annotations
 
 from mammolens.serve.monitoring.entering import enter_decision, enter_result
-from mammolens.serve.monitoring.states import state_of
 from mammolens.serve.monitoring.status import (
     MonitorCounts,
     count_monitors,
     past_observations,
     read_monitors,
+    state_of,
 )
 from mammolens.serve.monitoring.watching import monitoring, take_in
 

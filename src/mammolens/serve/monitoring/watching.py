@@ -32,7 +32,7 @@ from mammolens.monitor import (
 from mammolens.serve import logs
 from mammolens.serve.alerts import announce_drift, repeating
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.monitoring.states import state_of
+from mammolens.serve.monitoring.status import state_of
 from mammolens.serve.record import ALARMS, MONITORS, OBSERVATIONS, Database, audit, batches
 from mammolens.serve.settings import NodeSettings
 
@@ -174,17 +174,7 @@ def _announce(
     """Enter alarms, and the messages about those whose monitor is not muted."""
     told: Counter[int | None] = Counter()
     for key, alarm in raised:
-        row = {
-            "monitor_id": ids[key],
-            "measure": alarm.measure,
-            "direction": alarm.direction,
-            "since": alarm.since,
-            "n_before": alarm.n_before,
-            "n_after": alarm.n_after,
-            "mean_before": alarm.mean_before,
-            "mean_after": alarm.mean_after,
-            "raised_at": monitors.now,
-        }
+        row = {"monitor_id": ids[key], **vars(alarm), "raised_at": monitors.now}
         connection.execute(ALARMS.insert().values(row))
         if key not in monitors.muted:
             told[monitors.sites[key]] += 1

@@ -18,8 +18,6 @@ from mammolens import DISCLAIMER, __version__
 from mammolens.serve.portal import (
     audit_trail,
     clinical,
-    consents,
-    devices,
     events,
     exams,
     follow_ups,
@@ -30,12 +28,8 @@ from mammolens.serve.portal import (
     people,
     reading_reports,
     readings,
-    second_readings,
-    session,
     shares,
     sign_in,
-    sites,
-    tokens,
     uploads,
 )
 from mammolens.serve.portal.caller import (
@@ -67,12 +61,12 @@ __all__ = [
 ]
 
 ROUTERS = (
+    sign_in.strangers,
     sign_in.router,
-    session.router,
     people.router,
-    sites.router,
-    tokens.router,
-    devices.router,
+    people.sites,
+    me.tokens,
+    me.devices,
     exams.router,
     exams.patients,
     clinical.router,
@@ -81,11 +75,11 @@ ROUTERS = (
     me.router,
     audit_trail.router,
     readings.router,
-    second_readings.router,
     follow_ups.router,
+    follow_ups.follow_ups,
     reading_reports.router,
     shares.router,
-    consents.router,
+    uploads.consents,
     model_package.router,
     monitor.router,
     outcomes.router,

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
-from typing import Any, Final
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -24,20 +23,20 @@ NONCE_BYTES: Final = 12
 LONGEST_CURSOR: Final = 1024
 
 
-def seal_cursor(secret: str, place: dict[str, Any], about: str) -> str:
+def seal_cursor(secret: str, place: bytes, about: str) -> str:
     """Write a place in the list that `about` names.
 
     Examples
     --------
-    >>> open_cursor("s", seal_cursor("s", {"id": 3}, "exams"), "exams")
-    {'id': 3}
+    >>> open_cursor("s", seal_cursor("s", b"3", "exams"), "exams")
+    b'3'
     """
     nonce = os.urandom(NONCE_BYTES)
-    sealed = AESGCM(_key(secret)).encrypt(nonce, json.dumps(place).encode(), about.encode())
+    sealed = AESGCM(_key(secret)).encrypt(nonce, place, about.encode())
     return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
 
 
-def open_cursor(secret: str, cursor: str, about: str) -> dict[str, Any]:
+def open_cursor(secret: str, cursor: str, about: str) -> bytes:
     """Read a place.
 
     Raises
@@ -47,11 +46,9 @@ def open_cursor(secret: str, cursor: str, about: str) -> dict[str, Any]:
     """
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        opened = AESGCM(_key(secret)).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], about.encode())
+        return AESGCM(_key(secret)).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], about.encode())
     except (InvalidTag, ValueError) as error:
         raise Refused(Refusal.CURSOR) from error
-    place: dict[str, Any] = json.loads(opened)
-    return place
 
 
 def _key(secret: str) -> bytes:

@@ -31,6 +31,7 @@ from mammolens.serve.record.database import (
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
 from mammolens.serve.record.field_tables import CONSENTS, SHARES
+from mammolens.serve.record.forms import MOST_ID, Form, Line, Moment, Number
 from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
@@ -76,6 +77,7 @@ from mammolens.serve.record.reading_tables import (
     ReadingState,
     RoundState,
 )
+from mammolens.serve.record.rows import Page, from_row, page_of
 from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
@@ -140,6 +142,7 @@ __all__ = [
     "JOBS",
     "KEYRING",
     "MONITORS",
+    "MOST_ID",
     "NOTICES",
     "OBSERVATIONS",
     "OPINIONS",
@@ -174,9 +177,14 @@ __all__ = [
     "Database",
     "ExamHeader",
     "ExamOrder",
+    "Form",
     "HeldWork",
     "Lease",
+    "Line",
+    "Moment",
+    "Number",
     "OutcomeState",
+    "Page",
     "PersonRole",
     "PictureState",
     "Pulse",
@@ -203,12 +211,14 @@ __all__ = [
     "enter_verdict",
     "enter_views",
     "fold",
+    "from_row",
     "insert_once",
     "leases",
     "look_into",
     "of_exam",
     "open_database",
     "overview_lines",
+    "page_of",
     "present",
     "read_failures",
     "read_overview",

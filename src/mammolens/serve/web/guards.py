@@ -25,7 +25,7 @@ from mammolens.serve.portal import make_problem
 from mammolens.serve.settings import WebSettings
 from mammolens.serve.web._connections import MIN_BYTES_PER_S
 from mammolens.serve.web._framing import ONCE
-from mammolens.serve.web.metrics import NodeMetrics
+from mammolens.serve.web.health import NodeMetrics
 
 __all__ = ["AGAIN_S", "ANSWER_HEADERS", "Guarded", "answer_headers", "host_name"]
 

@@ -1,0 +1,57 @@
+"""Rows as the dataclasses that rooms give, and pages of lists, the newest row first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Generic, TypeVar, cast
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+__all__ = ["Page", "from_row", "page_of"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Page(Generic[T]):
+    """Some rows of a list; `next` is `before` of the page that follows, if there is one."""
+
+    items: tuple[T, ...]
+    next: int | None
+
+
+def from_row(kind: type[T], row: sa.Row[Any], **more: object) -> T:
+    """Make a dataclass of the columns that have the names of its fields.
+
+    Parameters
+    ----------
+    more
+        Fields that are not columns; they take the place of columns of the same name.
+    """
+    made: T = _adapter(cast("type[Any]", kind)).validate_python({**row._mapping, **more})
+    return made
+
+
+def page_of(
+    connection: sa.Connection,
+    asked: sa.Select[Any],
+    key: sa.Column[Any],
+    before: int | None,
+    limit: int,
+    make: Callable[[sa.Row[Any]], T],
+) -> Page[T]:
+    """Read one page of a list, by the number of the last row seen and never by counting."""
+    if before is not None:
+        asked = asked.where(key < before)
+    rows = connection.execute(asked.order_by(key.desc()).limit(limit + 1)).all()
+    shown = rows[:limit]
+    follows = len(rows) > limit
+    return Page(tuple(map(make, shown)), int(shown[-1].id) if follows else None)
+
+
+@lru_cache(maxsize=64)
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
