@@ -18,6 +18,7 @@ from mammolens import __version__
 from mammolens.clinical import item_words
 from mammolens.core import Prediction, Scores
 from mammolens.sinks import Artefact, RunInfo
+from mammolens.sinks._dicom_codes import COMPOSITION, COMPOSITIONS, Code
 from mammolens.sinks._dicom_values import date, time
 from mammolens.sinks._hl7_segments import STUDY_REPORT, escape, lines, msh, pid, result, segment
 from mammolens.sinks._messages import (
@@ -119,6 +120,9 @@ def _results(
     if scores is not None and run.prevalence_stated:
         what = "Share of malignant breasts that the probabilities stand for"
         yield _number(_ours("PREVALENCE", what), 100.0 * prediction.prevalence)
+    density = prediction.density
+    if density is not None and density.category is not None:
+        yield result("CWE", _coded(COMPOSITION), _coded(COMPOSITIONS[density.category]), "P")
     if prediction.clinical:
         what = _ours("CLINICAL", "Clinical data known to the software")
         yield result("TX", what, lines([item_words(item) for item in prediction.clinical]), "P")
@@ -145,6 +149,10 @@ def _stated(what: str, scores: Scores, prediction: Prediction, run: RunInfo) -> 
 
 def _probability(key: str, what: str) -> str:
     return f"111047^Probability of cancer^DCM^{key}^Probability of cancer, {what}^{_OURS}"
+
+
+def _coded(code: Code) -> str:
+    return f"{code.value}^{escape(code.meaning)}^{code.scheme}"
 
 
 def _ours(key: str, what: str) -> str:
