@@ -26,10 +26,11 @@ from mammolens.core import (
 )
 from mammolens.monitor import machine_record
 from mammolens.sinks import Artefact, RunInfo
-from mammolens.sinks._density import density_record
+from mammolens.sinks._density import densities_record, density_record
 
 __all__ = [
     "SCHEMA_ID",
+    "densities_record",
     "exam_record",
     "fusion_record",
     "item_record",

@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from mammolens._outlines import outline
 from mammolens.core import Geometry, ImagePrediction, Prediction, turn_box
-from mammolens.sinks._density import densities_record
-from mammolens.sinks.results_json import fusion_record
+from mammolens.sinks.results_json import densities_record, fusion_record
 
 __all__ = ["ai_overlay", "map_grid"]
 
