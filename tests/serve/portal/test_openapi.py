@@ -16,7 +16,7 @@ from hypothesis import HealthCheck
 
 from mammolens.serve.portal import API
 
-BOUNDED_S = float(os.environ.get("MAMMOLENS_FUZZ_S", "150"))
+BOUNDED_S = float(os.environ.get("MAMMOLENS_FUZZ_S", "80"))
 MOST_EXAMPLES = 20
 LEAST_S = 0.2
 EVERY_KIND = ("admin", "north-reader")
