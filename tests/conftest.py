@@ -21,6 +21,18 @@ hypothesis.settings.register_profile("no test measures time", deadline=None)
 hypothesis.settings.load_profile("no test measures time")
 
 
+SLOW = frozenset((Path(__file__).parent / "slow.txt").read_text("utf-8").split())
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of ``slow.txt`` (`deploy/slow_tests.py`), before `-m` chooses."""
+    for item in items:
+        file, _, name = item.nodeid.partition("::")
+        if f"{file.removesuffix('.py').replace('/', '.')}::{name.partition('[')[0]}" in SLOW:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """Let a peer that is missing fail the checks; on a user's machine its tests are skipped."""

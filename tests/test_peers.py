@@ -22,7 +22,8 @@ def test_other():
 
 def test_a_missing_peer_fails_where_everything_is_checked(tmp_path, monkeypatch):
     monkeypatch.setenv("CI", "true")
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path)
+    for needed in ("conftest.py", "slow.txt"):
+        shutil.copy(ROOT / "tests" / needed, tmp_path)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = pacs: x\n")
     (tmp_path / "test_lacking.py").write_text(LACKING)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-ra", tmp_path]

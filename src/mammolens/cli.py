@@ -6,7 +6,6 @@ Heavy modules are imported only when a command runs, so that ``--help`` is fast.
 from __future__ import annotations
 
 import traceback
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +13,7 @@ import typer
 
 from mammolens import (
     DISCLAIMER,
+    cli_analyze,
     cli_bench,
     cli_clinical,
     cli_datasets,
@@ -44,7 +44,7 @@ from mammolens.sinks import needs_pictures, sink_names
 __all__ = ["app", "main"]
 
 if TYPE_CHECKING:
-    from mammolens.analysis import AnalysisOptions
+    pass
 
 app = typer.Typer(
     help=f"An open second reader for mammography. {DISCLAIMER}",
@@ -189,33 +189,20 @@ def analyze(
 ) -> None:
     """Analyse exams, marked regions of one image, or photographs of films."""
     names = names_in(sinks)
-    inputs = [] if photograph and not (paths or sample) else _inputs(paths or [], sample)
-    from mammolens import console
-    from mammolens.analysis import AnalysisOptions
-    from mammolens.exams import parse_views
-    from mammolens.run import run_exams
-
-    views = parse_views(names_in(complete_views))
-    options = AnalysisOptions(
-        jobs, prevalence, pseudonymise, time_limit, needs_pictures(names), views, risk=risk
-    )
+    found = [] if photograph and not (paths or sample) else cli_analyze.inputs(paths or [], sample)
+    ways = jobs, prevalence, pseudonymise, time_limit, needs_pictures(names)
+    given = cli_analyze.options(ways, complete_views, risk)
     if photograph:
-        others = inputs or region or clinical or fusion or cluster
-        return _analyze_photographs(photograph, others, out, model, names, options)
+        others = found or region or clinical or fusion or cluster
+        return cli_analyze.photographs(photograph, others, out, model, names, given)
     if cluster is not None:
         if region or sinks != _SINKS or jobs != 1 or clinical or fusion:
-            words = (
-                "writes Parquet alone, its workers are the jobs, and it takes no clinical data yet"
-            )
+            words = "writes Parquet alone, its workers are the jobs, without clinical data"
             raise typer.BadParameter(words, param_hint="--cluster")
-        return _analyze_archive(inputs, out, model, options, cluster, tls)
+        return cli_analyze.archive(found, out, model, given, cluster, tls)
     if region:
-        return _analyze_regions(inputs, region, out, model, names, options)
-    beside = tuple(clinical or ()), fusion
-    with console.progress_bar("exams") as on_progress:
-        summary, info = run_exams(inputs, out, model, names, options, on_progress, *beside)
-    console.show_run(summary, info)
-    raise typer.Exit(summary.exit_code)
+        return cli_analyze.regions(found, region, out, model, names, given)
+    return cli_analyze.exams(found, out, model, names, given, clinical, fusion)
 
 
 @app.command()
@@ -274,68 +261,3 @@ def export(run: RunFolder, package: Package) -> None:
 
     export_run(run, package, print_progress)
     typer.echo(package)
-
-
-def _analyze_archive(
-    paths: list[Path],
-    out: Path,
-    model: str | None,
-    options: AnalysisOptions,
-    cluster: str,
-    tls: Path | None,
-) -> None:
-    need_extra("scale")
-    from mammolens import console
-    from mammolens.scale import analyze_archive
-
-    options = replace(options, display=False)
-    with console.progress_bar("files found, then exams") as on_progress:
-        summary = analyze_archive(paths, out, model, options, cluster, tls, on_progress)
-    console.show_archive(summary)
-    raise typer.Exit(summary.exit_code)
-
-
-def _analyze_regions(
-    paths: list[Path],
-    regions: list[str],
-    out: Path,
-    model: str | None,
-    sinks: list[str],
-    options: AnalysisOptions,
-) -> None:
-    from mammolens import console
-    from mammolens.model import LESION_MODEL
-    from mammolens.run import run_regions
-
-    report, files = run_regions(paths, regions, out, model or LESION_MODEL, sinks, options)
-    console.show_regions(report, files)
-
-
-def _analyze_photographs(
-    photographs: list[str],
-    others: object,
-    out: Path,
-    model: str | None,
-    sinks: list[str],
-    options: AnalysisOptions,
-) -> None:
-    if others:
-        raise typer.BadParameter("give photographs alone", param_hint="--photograph")
-    from mammolens import console
-    from mammolens.analysis import parse_photographs
-    from mammolens.run import run_photographs
-
-    given = parse_photographs(photographs)
-    summary, info = run_photographs(given, out, model, sinks, options)
-    console.show_run(summary, info)
-    raise typer.Exit(summary.exit_code)
-
-
-def _inputs(paths: list[Path], sample: bool) -> list[Path]:
-    if bool(paths) == sample:
-        raise typer.BadParameter("give either paths or --sample", param_hint="PATH")
-    if not sample:
-        return paths
-    from mammolens.api import sample_exams
-
-    return [sample_exams()]

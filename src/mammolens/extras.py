@@ -19,7 +19,7 @@ EXTRAS: Final = {
     "serve": (
         *("sqlalchemy", "alembic", "pydantic_settings", "pynetdicom", "fastapi", "uvicorn"),
         *("prometheus_client", "cryptography", "httpcore", "httpx", "websockets"),
-        *("argon2", "authlib", "joserfc", "pyotp"),
+        *("argon2", "authlib", "joserfc", "pyotp", "typst"),
     ),
     "client": ("httpx",),
     "report": ("matplotlib", "typst"),

@@ -182,6 +182,22 @@ def test_an_age_from_a_table_makes_no_exam_low(model):
     assert [c.name for c in told.cautions] == ["low_withheld"]
 
 
+def test_an_age_a_little_below_that_of_the_headers_makes_no_exam_low(model, monkeypatch):
+    """Ages within two years agree, and give no doubt; the score is still another."""
+    monkeypatch.setattr("mammolens.analysis.exam.assess", lambda *_: ImageQuality(()))
+    header = analyze_exam(four(age=65.0), model)
+    between = with_thresholds(model, header.scores.malignant - 1e-5, 0.999)
+    assert analyze_exam(four(age=65.0), between).category is TriageCategory.INTERMEDIATE
+    younger = ClinicalItem("age", 64.0, "RIS", date(2020, 1, 2))
+    told = analyze_exam(four(age=65.0), between, clinical=[younger])
+    assert told.scores.malignant < between.card.operating_points.low.threshold
+    assert told.category is TriageCategory.INTERMEDIATE
+    assert [c.name for c in told.cautions] == ["low_withheld"]
+    sure = with_thresholds(model, header.scores.malignant + 1e-5, 0.999)
+    told = analyze_exam(four(age=65.0), sure, clinical=[younger])
+    assert told.category is TriageCategory.LOW
+
+
 @given(
     added=st.floats(-6, 6),
     low=st.floats(0.01, 0.98),

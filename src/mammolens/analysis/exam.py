@@ -186,8 +186,11 @@ def analyze_exam(
     added = _age_log_odds(model, age)
     alone = images_alone(images, added)
     # An age that the headers do not state is clinical data too.
-    is_stated = clinical is not None and age != header_age
-    against = reasons_of_images(triage(alone.malignant, model.card)) if alone and is_stated else ()
+    by_header = images_alone(images, (added or 0.0) - (_age_log_odds(model, header_age) or 0.0))
+    against: tuple[str, ...] = ()
+    if alone and by_header and clinical is not None and age != header_age:
+        both = (triage(scores.malignant, model.card) for scores in (alone, by_header))
+        against = reasons_of_images(*both)
     prediction = replace(
         predicted(images, against),
         clinical=beside.items,

@@ -10,8 +10,9 @@ decides again.
 2. Every other object of the study is proven not to be a 2D picture of these breasts
    (`ObjectKind.may_show_breast`), or it shows nothing more than a scored picture: it is the raw
    data of one, or a secondary capture that names one as its source.
-3. If clinical data changed the score, the images alone and the exam without the fusion are low too:
-   what is stated of the patient never makes an exam low (`reasons_of_images`).
+3. If clinical data changed the score, the images alone, the exam at the age of its headers and the
+   exam without the fusion are low too: what is stated of the patient never makes an exam low
+   (`reasons_of_images`).
 4. No image and no fact about the exam has a doubt (`Caution.doubt`), including a doubt about the
    identity of the patient.
 """
@@ -85,8 +86,9 @@ def reasons_of_images(*categories: TriageCategory) -> tuple[str, ...]:
     Parameters
     ----------
     categories
-        Categories of the images alone, without the age and without any other clinical data, and of
-        the exam as it is without a fusion: all of them must be low.
+        Categories of the images alone, without the age and without any other clinical data, of the
+        exam at the age of its headers, and of the exam as it is without a fusion: all of them must
+        be low.
     """
     if all(category is TriageCategory.LOW for category in categories):
         return ()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from mammolens.clinical.items import item_named
+from mammolens.clinical.items import BIRTH_DATE, item_named
 from mammolens.core import Laterality
 
 __all__ = ["condition_of_code", "is_breast_cancer", "item_of_code"]
@@ -42,13 +42,16 @@ status, hormone replacement therapy."""
 def item_of_code(words: Iterable[str]) -> str | None:
     """Give the item that one of some codes or names means.
 
+    A birth date is none: messages have a field of its own for it.
+
     Examples
     --------
     >>> item_of_code(["30525-0", "Age"]), item_of_code(["x", "Breast density"]), item_of_code(["x"])
     ('age', 'density', None)
     """
     for word in words:
-        if found := _ITEM_OF_CODE.get(word) or item_named(word):
+        found = _ITEM_OF_CODE.get(word) or item_named(word)
+        if found is not None and found != BIRTH_DATE:
             return found
     return None
 

@@ -41,7 +41,7 @@ class Criterion:
     """One named criterion.
 
     `value` and `limit` have the unit `unit` (``""``: none); ``None`` is unknown, or not a number by
-    nature. `reason` is a sentence. A poor criterion with `doubts` withholds ``low``.
+    nature. `reason` is a sentence. A criterion with `doubts` withholds ``low`` unless it is good.
     """
 
     name: str
@@ -52,6 +52,11 @@ class Criterion:
     unit: str = ""
     doubts: bool = False
     marks: tuple[Mark, ...] = ()
+
+    @property
+    def withholds(self) -> bool:
+        """Whether it withholds ``low``: it is poor, or it had to be judged and could not be."""
+        return self.doubts and self.standing is not Standing.GOOD
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,11 @@ class ImageQuality:
         return tuple(one for one in self.criteria if one.standing is Standing.POOR)
 
     def cautions(self) -> tuple[Caution, ...]:
-        """Give a doubt for each poor criterion that withholds ``low``."""
+        """Give a doubt for each criterion that withholds ``low``."""
         return tuple(
             Caution(f"quality_{one.name}", one.reason, doubt=True)
-            for one in self.poor
-            if one.doubts
+            for one in self.criteria
+            if one.withholds
         )
 
 
@@ -90,7 +95,7 @@ def quality_record(criteria: Iterable[Criterion]) -> list[dict[str, Any]]:
             "value": one.value,
             "limit": one.limit,
             "unit": one.unit,
-            "doubt": one.doubts and one.standing is Standing.POOR,
+            "doubt": one.withholds,
             "marks": [
                 {"kind": mark.kind.value, "points": [list(point) for point in mark.points]}
                 for mark in one.marks

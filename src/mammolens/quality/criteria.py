@@ -27,6 +27,6 @@ def judged(
     return Criterion(name, standing, reasons[not poor], number, limit, unit, doubts, shown)
 
 
-def unknown(name: str, why: str) -> Criterion:
-    """Make a criterion that cannot be assessed."""
-    return Criterion(name, Standing.NOT_ASSESSABLE, why)
+def unknown(name: str, why: str, *, doubts: bool = False) -> Criterion:
+    """Make a criterion that cannot be assessed; with `doubts` that alone withholds ``low``."""
+    return Criterion(name, Standing.NOT_ASSESSABLE, why, doubts=doubts)

@@ -22,6 +22,10 @@ _RIM_PX = 15
 """Square by which the mask is narrowed: the skin line is an edge of its own."""
 _FEWEST_PX = 2_000
 """A core with fewer pixels is not measured. Chosen by hand: about 45 × 45 pixels."""
+_LEAST_DETAIL = 1.0
+"""Deviation of middle structures in greys; with less, sharpness is not measured. Rounding to whole
+greys alone gives fine structures one of 0.28, as much as 2^-1.7 of 0.9: below that, a blurred
+picture would pass for a sharp one. Of 305 images of five sources none has less than 2.1."""
 _Floats = npt.NDArray[np.float32]
 
 
@@ -43,7 +47,7 @@ class Texture:
 
 
 def measure_texture(view: PreparedView) -> Texture | None:
-    """Measure the texture of a prepared breast; ``None`` if too little of it is shown."""
+    """Measure the texture of a prepared breast; ``None`` if it shows too little, or no detail."""
     picture, mask = _at_own_scale(view)
     core = narrower(mask, _RIM_PX)
     if np.count_nonzero(core) < _FEWEST_PX:
@@ -52,7 +56,7 @@ def measure_texture(view: PreparedView) -> Texture | None:
     small, large = (np.asarray(cv2.blur(values, (n, n)), np.float32) for n in (3, 9))
     fine, middle = values - small, small - large
     broad = deviation(middle, core)
-    if broad < 0.5:
+    if broad < _LEAST_DETAIL:
         return None
     sharpness = float(np.log2(max(deviation(fine, core), 1e-3) / broad))
     noise = float(np.median(np.abs(fine[core]))) * 1.4826

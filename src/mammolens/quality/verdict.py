@@ -2,7 +2,8 @@
 
 A mammogram and its prepared view go in, an `ImageQuality` comes out. Nothing is refused here; the
 gate alone refuses. Blur, motion, clipping, wrong exposure and cut-off tissue beyond their limits
-are doubts: the exam is not ``low``. Everything else is reported. How often each criterion errs is
+are doubts, and so is a picture whose sharpness cannot be judged: the exam is not ``low``.
+Everything else is reported. How often each criterion errs is
 measured by `benchmarks/door_errors.py`: docs/evidence/door.md. The browser does the same to the
 doubts: web/src/analysis/quality.
 """
@@ -79,10 +80,19 @@ def assess(mammogram: Mammogram, view: PreparedView, config: PreprocessConfig) -
     """
     if not _is_plain(config):
         view = prepare(mammogram, DOOR_CONFIG)
+    try:
+        return _assessed(mammogram, view)
+    except Exception as error:  # a fault of the verdict loses no exam, and leaves it in doubt
+        why = f"the quality of the picture could not be judged: {type(error).__name__}"
+        return ImageQuality((unknown("kind", why, doubts=True),))
+
+
+def _assessed(mammogram: Mammogram, view: PreparedView) -> ImageQuality:
     overview = view.overview
     frame = measure_frame(overview) if overview is not None else None
     if overview is None or frame is None:
-        return ImageQuality((unknown("kind", "no whole breast was found in the picture"),))
+        why = "no whole breast was found in the picture"
+        return ImageQuality((unknown("kind", why, doubts=True),))
     place = Places(mammogram, view, frame)
     texture = measure_texture(view)
     oblique = mammogram.ref.view_position is ViewPosition.MLO
@@ -132,7 +142,9 @@ def _kind(view: PreparedView) -> Criterion:
 def _texture(view: PreparedView, texture: Texture | None, place: Places) -> Iterable[Criterion]:
     names = ("sharpness", "motion", "noise")
     if texture is None:
-        return tuple(unknown(name, "too little of the breast is shown") for name in names)
+        # Extreme blur leaves no detail to measure, so what is not known here is a doubt.
+        why = "the breast shows too little detail to judge its sharpness"
+        return tuple(unknown(name, why, doubts=name == "sharpness") for name in names)
     blurred = texture.sharpness < LEAST_SHARPNESS
     sharp = judged(
         "sharpness",

@@ -18,7 +18,7 @@ from typing import Final
 
 from mammolens.core import Unreadable
 from mammolens.errors import MissingInput
-from mammolens.exams import place_file
+from mammolens.exams import Placement, place_file
 from mammolens.files import storage
 from mammolens.images import ImageFile, walk_files
 
@@ -167,7 +167,7 @@ class Plan:
             real, facts = str(item.path.resolve()), item.path.stat()
         except OSError as error:
             words = f"the file cannot be read ({error.strerror})"
-            self._refuse(Unreadable(item.name, "NotAnImage", words), run)
+            self._refuse(Unreadable(item.name, "NotAnImage", words), run, place_file(item))
             return None
         known = self._base.execute(
             "SELECT path, size, mtime_ns, study FROM file WHERE real = ? AND member = ?",
@@ -185,12 +185,13 @@ class Plan:
             return None
         return Mark(real, item, *facts_now)
 
-    def _refuse(self, item: Unreadable, run: int) -> None:
+    def _refuse(self, item: Unreadable, run: int, place: Placement | None = None) -> None:
+        folder, suspect = (place.folder, place.suspect) if place else ("", False)
         study = hashlib.blake2b(item.path.encode(), digest_size=16).digest()
         self._base.execute(
             "INSERT OR REPLACE INTO file (real, member, path, size, mtime_ns, study, folder,"
-            " suspect, error, message, seen) VALUES (?, '', ?, 0, 0, ?, '', 0, ?, ?, ?)",
-            (item.path, item.path, study, item.error, item.message, run),
+            " suspect, error, message, seen) VALUES (?, '', ?, 0, 0, ?, ?, ?, ?, ?, ?)",
+            (item.path, item.path, study, folder, suspect, item.error, item.message, run),
         )
 
     def count_studies(self) -> int:
@@ -219,7 +220,8 @@ class Plan:
             return None
         elsewhere = dict(
             self._base.execute(
-                "SELECT folder, count(*) FROM file WHERE suspect AND bucket != ?1 AND folder IN"
+                "SELECT folder, count(*) FROM file WHERE suspect"
+                " AND (bucket != ?1 OR error IS NOT NULL) AND folder IN"
                 " (SELECT folder FROM file WHERE bucket = ?1) GROUP BY folder ORDER BY folder",
                 (bucket,),
             ).fetchall()

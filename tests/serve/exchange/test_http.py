@@ -165,7 +165,12 @@ def test_a_get_is_repeated_once_if_the_server_leaves_a_kept_connection(server) -
 def test_nothing_is_repeated_on_a_new_connection_and_no_post_at_all(server) -> None:
     with HttpClient(server(reading_then_leaving())) as client, pytest.raises(HttpError):
         client.ask("GET", "/a", NOTHING)
-    with HttpClient(server(reading_then_leaving(answer(b"1")))) as client:
-        assert client.ask("POST", "/a", NOTHING, b"x").body == b"1"
-        with pytest.raises(HttpError):
-            client.ask("POST", "/a", NOTHING, b"x")
+    for _ in range(5):  # the client may learn that the connection ended before it sends
+        with HttpClient(server(reading_then_leaving(answer(b"1")))) as client:
+            assert client.ask("POST", "/a", NOTHING, b"x").body == b"1"
+            try:
+                client.ask("POST", "/a", NOTHING, b"x")
+            except HttpError:
+                break
+    else:
+        pytest.fail("each request was repeated")

@@ -290,6 +290,20 @@ def test_exams_that_a_person_may_not_open_are_not_named(database, clinic, change
     assert examples == []
 
 
+def test_values_of_an_ai_that_is_hidden_are_not_given(database, clinic, changed):  # noqa: F811
+    changed(clinic.site)
+    with database.write() as connection:
+        connection.execute(
+            OBSERVATIONS.update().values(measures='{"score": 0.5, "mean_grey": 0.4}')
+        )
+    take_all(database)
+    note = alarms.list_monitors(database, clinic["head"], None, 1)[0][0]
+    asked = database, clinic["head"], note.id
+    assert alarms.measure_points(*asked, "score", sa.false())[0] == []
+    assert alarms.measure_points(*asked, "score", sa.true())[0]
+    assert alarms.measure_points(*asked, "mean_grey", sa.false())[0]
+
+
 def test_a_decision_counts_once_an_exam(database, clinic, add, rows):  # noqa: F811
     add([0.4], clinic.site)
     exam = rows(EXAMS)[-1].id

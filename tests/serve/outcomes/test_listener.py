@@ -192,10 +192,9 @@ with open_state(settings) as state, receiving_reports(state) as port:
 """
 
 
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)  # the transaction is the same
 @pytest.mark.slow
 def test_kill_between_receipt_and_answer_loses_nothing_and_doubles_nothing(tmp_path, add_exam, url):
-    if not url.startswith("sqlite"):
-        pytest.skip("the transaction is the same")
     exam = add_exam()
     settings = {
         "data": str(tmp_path / "node"),

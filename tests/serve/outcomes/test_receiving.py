@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from mammolens.errors import UnreadableReport
-from mammolens.serve.holdings import open_state
+from mammolens.serve.holdings import open_state, retention
 from mammolens.serve.holdings.rekey import rekey
 from mammolens.serve.outcomes import outcomes_table, receive_reports
 from mammolens.serve.outcomes.receiving import given_reports
@@ -39,6 +39,19 @@ def test_a_malignant_outcome_waits_for_a_person(add_exam, take, rows):
     assert take(message(INVASIVE)).waiting == 1
     (row,) = rows(OUTCOMES)
     assert (row.state, reasons(row)) == ("waiting", ["malignant"])
+
+
+def test_an_outcome_whose_choices_are_all_deleted_waits_no_more(add_exam, take, rows, database):
+    """Nobody could see it any more, so its report would stay for ever."""
+    one, other = add_exam(), add_exam(day="2026-01-12")
+    assert take(message()).waiting == 1
+    assert json.loads(rows(OUTCOMES)[0].candidates) == [one, other]
+    with database.write() as connection:
+        retention._delete_exam_rows(connection, [one])
+    assert (json.loads(rows(OUTCOMES)[0].candidates), states(rows)) == ([other], ["waiting"])
+    with database.write() as connection:
+        retention._delete_exam_rows(connection, [other])
+    assert (rows(OUTCOMES)[0].candidates, states(rows)) == ("[]", ["settled"])
 
 
 @pytest.mark.parametrize(

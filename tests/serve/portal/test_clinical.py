@@ -13,7 +13,7 @@ from mammolens.clinical.fusion import Fusion, FusionInput, write_fusion
 from mammolens.errors import ConfigError
 from mammolens.model import ModelPackage
 from mammolens.serve.holdings.retention import _delete_exam_rows
-from mammolens.serve.record import AUDIT, CLINICAL_ITEMS, OVERLAYS
+from mammolens.serve.record import AUDIT, CLINICAL_ITEMS, EXAMS, OVERLAYS, ROLES
 from mammolens.serve.viewer.packing import pack, unpack
 from mammolens.serve.work import work
 
@@ -264,8 +264,27 @@ def test_messages_find_the_exams_of_their_patient(stage_with):
     assert items.keys() == {"age", "density", "lump"}
     assert post(stage, "north-uploader", MESSAGE) == {"exams": [EXAM]}
     items = {i["name"]: i for i in get(stage, "north-reader", PATH)["items"]}
-    assert items.keys() == {"age", "pain", "lump"}
+    assert items.keys() == {"age", "density", "pain", "lump"}
     assert items["pain"]["laterality"] == "R"
+    # What a message does not mention is unknown to it: it takes nothing away.
+    assert post(stage, "north-uploader", MESSAGE.partition("OBX")[0]) == {"exams": [EXAM]}
+    assert {i["name"] for i in get(stage, "north-reader", PATH)["items"]} == items.keys()
+    post(stage, "north-uploader", MESSAGE.replace("||R||", "||L||"))
+    items = {i["name"]: i for i in get(stage, "north-reader", PATH)["items"]}
+    assert items["pain"]["laterality"] == "L"
+
+
+def test_a_number_that_two_sites_use_joins_no_patients(stage_with):
+    stage = stage_with(fused=False)
+    before, south = get(stage, "north-reader", PATH)["items"], stage.cast.sites["south"]
+    with stage.database.write() as connection:
+        row = dict(connection.execute(sa.select(EXAMS).where(EXAMS.c.id == EXAM)).one()._mapping)
+        row |= {"id": EXAM + 1, "study_instance_uid": "1.2.9", "site_id": south}
+        connection.execute(EXAMS.insert().values(row))
+        role = {"person_id": stage.cast.people["north-uploader"], "site_id": south}
+        connection.execute(ROLES.insert().values(**role, role="uploader"))
+    assert post(stage, "north-uploader", json.dumps(BUNDLE), 422)["code"] == "site"
+    assert get(stage, "north-reader", PATH)["items"] == before
 
 
 def test_messages_of_others_are_refused(stage_with):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -25,6 +25,7 @@ from mammolens.serve.record import (
     SITES,
 )
 
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DECISION = {"version": 1, "outcome": "in_situ", "laterality": "L", "size_mm": 8.5}
 
 
@@ -89,6 +90,27 @@ def test_an_outcome_is_hidden_until_the_first_answer_is_locked(stage, mode):
     assert stage.ask("north-reader", "POST", lock, if_match='"2"').status_code == 200
     found = stage.ask("north-reader", "GET", f"/exams/{exam}/outcomes").json()
     assert [one["row"]["proposed"]["outcome"] for one in found["items"]] == ["invasive"]
+
+
+@pytest.mark.parametrize("mode", ["second_reader", "triage_only"])
+def test_an_outcome_is_hidden_again_when_later_images_must_be_read(stage, mode):
+    exam = stage.cast.things["exam_id"]
+    with stage.database.write() as connection:
+        connection.execute(SITES.update().values(reading_mode=mode))
+        connection.execute(READINGS.update().values(mode=mode))
+    lock = f"/readings/{stage.cast.things['reading_id']}/lock"
+    assert stage.ask("north-reader", "POST", lock, if_match='"2"').status_code == 200
+    with stage.database.write() as connection:
+        version = sa.select(EXAMS.c.version).where(EXAMS.c.id == exam).scalar_subquery()
+        decided = {"state": "decided", "version": version, "decided_at": NOW}
+        connection.execute(ROUNDS.update().where(ROUNDS.c.exam_id == exam).values(decided))
+    assert not stage.ask("north-reader", "GET", f"/exams/{exam}/outcomes").json()["hidden"]
+    with stage.database.write() as connection:
+        more = EXAMS.update().where(EXAMS.c.id == exam).values(version=EXAMS.c.version + 1)
+        connection.execute(more)
+    found = stage.ask("north-reader", "GET", f"/exams/{exam}/outcomes").json()
+    assert found == {"hidden": True, "items": []}
+    assert stage.ask("north-reader", "GET", f"/outcomes/{outcome(stage)}").status_code == 404
 
 
 def test_a_report_counts_once_and_its_text_is_in_no_answer(stage):

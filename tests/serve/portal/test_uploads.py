@@ -384,7 +384,9 @@ def test_a_photograph_of_a_film_becomes_an_object_of_its_view(make_stage, photog
     with stage.database.read() as connection:
         (row,) = connection.execute(sa.select(INSTANCES)).all()
         exam = connection.execute(sa.select(EXAMS)).one()
+        kept = connection.execute(sa.select(UPLOADS.c.photograph)).scalars().all()
     assert (row.view, exam.patient_id) == ("RMLO", "P 1")
+    assert kept == [None]  # the name of the patient does not stay beside the upload
     image = read_dicom(stage.state.received.read(row.digest), "a", None)
     assert [c.name for c in image.cautions if c.doubt] == ["film_photograph"]
     again = upload(stage, photographs["good"], photograph="RMLO", **PHOTOGRAPH)["members"]

@@ -94,6 +94,16 @@ describe("a zip", () => {
     expect(await refusalOf(zipOf([{ name: "a.dcm", content: film, ...lie }]))).toContain(words);
   });
 
+  test("refuses an archive with more files than it states", async () => {
+    const zip = zipOf([
+      { name: "a.dcm", content: film },
+      { name: "b.dcm", content: film },
+    ]);
+    const bytes = new Uint8Array(await zip.arrayBuffer());
+    new DataView(bytes.buffer).setUint16(bytes.length - 12, 1, true);
+    expect(await refusalOf(new Blob([bytes]))).toContain("more files than it states");
+  });
+
   test("refuses an archive that is cut off or has too many files", async () => {
     const whole = zipOf([{ name: "a.dcm", content: film }]);
     expect(await refusalOf(whole.slice(0, whole.size - 30))).toContain("directory is missing");

@@ -20,7 +20,8 @@ SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyDate AcquisitionD
 StudyTime AcquisitionTime ContentTime AccessionNumber Modality ConversionType
 PresentationIntentType Manufacturer InstitutionName ReferringPhysicianName StationName
 StudyDescription SeriesDescription AdmittingDiagnosesCodeSequence ManufacturerModelName
-DerivationDescription SourceImageSequence IrradiationEventUID StudyInstanceUID SeriesInstanceUID
+SoftwareVersions DerivationDescription SourceImageSequence IrradiationEventUID StudyInstanceUID
+SeriesInstanceUID
 StudyID InstanceNumber RequestedProcedureDescription PerformedProcedureStepDescription
 """
 _SUBJECT: Final = """

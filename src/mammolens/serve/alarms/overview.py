@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mammolens.monitor import NAMES, Partition
+from mammolens.monitor import MEASURES, NAMES, Partition
 from mammolens.serve.alarms.notes import (
     AlarmNote,
     MonitorNote,
@@ -27,6 +27,7 @@ __all__ = ["Point", "list_alarms", "list_monitors", "measure_points", "read_moni
 
 EXAMPLES: Final = 5
 POINTS: Final = 300
+_OF_AI: Final = frozenset(one.name for one in MEASURES if one.of_model)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ def measure_points(
     Parameters
     ----------
     shown
-        Condition over `EXAMS`: whose exams may be named with this measure.
+        Condition over `EXAMS`: whose AI the person may see now. Of other exams, no value of the AI
+        is given, because its time would name the exam; values of pictures have no exam.
 
     Returns
     -------
@@ -125,6 +127,7 @@ def measure_points(
             row.exam_id if row.may_open else None,
         )
         for row in reversed(rows)
+        if row.may_open or measure not in _OF_AI
     ]
     found = [alarm_note(row) for row in alarms]
     return points, found, _examples(points, found[0]) if found else []

@@ -126,7 +126,8 @@ def state_items(
 def receive_message(state: NodeState, person: Person, data: bytes) -> list[int]:
     """Take the clinical data of a FHIR Bundle or an HL7 message for the exams of its patients.
 
-    A message replaces what earlier messages stated for these exams.
+    An item that it states replaces what earlier messages stated of that item for these exams; what
+    it does not mention stays, because that is unknown to it.
 
     Returns
     -------
@@ -135,7 +136,8 @@ def receive_message(state: NodeState, person: Person, data: bytes) -> list[int]:
     Raises
     ------
     Refused
-        No exam of the patients is visible to the person, who sends or reads exams there.
+        No exam of the patients is visible to the person, who sends or reads exams there; or a
+        patient's number is in use at several sites of the person.
     DataError
         The message cannot be read, or a value is impossible; nothing is changed.
     """
@@ -146,13 +148,19 @@ def receive_message(state: NodeState, person: Person, data: bytes) -> list[int]:
             asked = sa.select(EXAMS).where(
                 EXAMS.c.patient_id == record.patient_id, visible_exams(person)
             )
-            for exam in connection.execute(asked.order_by(EXAMS.c.id)):
-                if _may_state(person, exam):
-                    touched.setdefault(exam.id, []).extend(record.items)
+            found = connection.execute(asked.order_by(EXAMS.c.id)).all()
+            exams = [exam for exam in found if _may_state(person, exam)]
+            # Two sites may use one number for two patients.
+            if len({exam.site_id for exam in exams}) > 1:
+                raise Refused(Refusal.SITE)
+            for exam in exams:
+                touched.setdefault(exam.id, []).extend(record.items)
         if not touched:
             raise Refused(Refusal.UNKNOWN)
         for exam_id, items in touched.items():
-            _replace(state, connection, exam_id, items, MESSAGE)
+            if items:
+                names = CLINICAL_ITEMS.c.name.in_({item.name for item in items})
+                _replace(state, connection, exam_id, items, MESSAGE, names)
         for exam_id, items in touched.items():
             _note(state, connection, person, exam_id, len(items), MESSAGE)
     return list(touched)
@@ -164,10 +172,11 @@ def _replace(
     exam_id: int,
     items: Sequence[ClinicalItem],
     via: str,
+    *which: sa.ColumnElement[bool],
 ) -> None:
     database = state.database
-    same = sa.and_(CLINICAL_ITEMS.c.exam_id == exam_id, CLINICAL_ITEMS.c.via == via)
-    connection.execute(CLINICAL_ITEMS.delete().where(same))
+    same = CLINICAL_ITEMS.c.exam_id == exam_id, CLINICAL_ITEMS.c.via == via
+    connection.execute(CLINICAL_ITEMS.delete().where(*same, *which))
     rows = [
         {
             "exam_id": exam_id,

@@ -13,6 +13,7 @@ would be deleted at once. A person can check this and confirm that the clock is 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -285,8 +286,24 @@ def _delete_exam_rows(connection: sa.Connection, ids: Sequence[int]) -> dict[int
         ),
     ):
         connection.execute(statement)
+    _forget_choices(connection, frozenset(ids))
     connection.execute(EXAMS.delete().where(EXAMS.c.id.in_(ids)))
     return dict.fromkeys(ids, 0) | {int(row[0]): int(row[1]) for row in counted}
+
+
+def _forget_choices(connection: sa.Connection, gone: frozenset[int]) -> None:
+    """Take exams off the choices of outcomes; one that has no choice left waits no more.
+
+    Nobody could see or decide it, and its report would stay for ever.
+    """
+    asked = sa.select(OUTCOMES).where(OUTCOMES.c.candidates != "[]")
+    for row in connection.execute(asked).all():
+        left = [one for one in json.loads(row.candidates) if one not in gone]
+        values = {"candidates": json.dumps(left)}
+        if not left and row.exam_id is None and row.state == OutcomeState.WAITING.value:
+            values |= {"state": OutcomeState.SETTLED.value, "reasons": "[]"}
+        if values["candidates"] != row.candidates:
+            connection.execute(OUTCOMES.update().where(OUTCOMES.c.id == row.id).values(values))
 
 
 def _delete_superseded(database: Database, retention: RetentionSettings) -> int:

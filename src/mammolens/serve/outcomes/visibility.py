@@ -2,7 +2,8 @@
 
 People who read, arbitrate or administer at the site of an exam see its outcomes. A reader sees them
 when the AI may be shown, or when the reader's own first answer is locked, or the exam is decided;
-never while an answer that was begun without the AI is not locked.
+never while an answer that was begun without the AI is not locked. If images come after the
+decision, the exam must be read again, and what was answered before counts no more.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from mammolens.serve.people import Person, visible_exams
-from mammolens.serve.reading import ai_is_visible
+from mammolens.serve.reading import ai_is_visible, is_past
 from mammolens.serve.record import (
     EXAMS,
     OUTCOMES,
@@ -49,9 +50,13 @@ def exams_with_visible_outcomes(
     is_blinded = of_exam(
         mine, READINGS.c.locked_at.is_(None), READINGS.c.mode != ReadingMode.CONCURRENT.value
     )
-    has_answered = of_exam(mine, READINGS.c.locked_at.is_not(None))
+    has_answered = of_exam(mine, READINGS.c.locked_at.is_not(None), ~is_past())
     is_open = of_exam(ROUNDS.c.exam_id == EXAMS.c.id, ROUNDS.c.state != RoundState.DECIDED.value)
-    is_decided = of_exam(ROUNDS.c.exam_id == EXAMS.c.id, ROUNDS.c.state == RoundState.DECIDED.value)
+    is_decided = of_exam(
+        ROUNDS.c.exam_id == EXAMS.c.id,
+        ROUNDS.c.state == RoundState.DECIDED.value,
+        ROUNDS.c.version == EXAMS.c.version,
+    )
     here: sa.ColumnElement[bool] = sa.true()
     if not person.is_administrator:
         here = EXAMS.c.site_id.in_(sorted(outcome_sites(person)))

@@ -143,7 +143,8 @@ def state_clinical(
 async def receive_clinical(request: Request, caller: CallerNow, portal: PortalNow) -> ReceivedView:
     """Take a FHIR R4 Bundle (JSON) or an HL7 v2 message (ADT, ORU) for the exams of its patients.
 
-    It replaces what earlier messages stated of these exams. The caller must send or read exams.
+    Each item that it states replaces what earlier messages stated of it. The caller must send or
+    read exams.
     """
     data = await request.body()
     found = await run_in_threadpool(clinical.receive_message, portal.state, caller.person, data)

@@ -42,6 +42,7 @@ from mammolens.serve.reading.visibility import (
     category_is_visible,
     exams_with_visible_ai,
     exams_with_visible_category,
+    is_past,
     may_see_ai,
     note_ai_shown,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "exams_with_visible_ai",
     "exams_with_visible_category",
     "gather_reading",
+    "is_past",
     "list_notices",
     "list_opinions",
     "list_readers",

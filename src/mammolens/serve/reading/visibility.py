@@ -48,6 +48,7 @@ __all__ = [
     "category_is_visible",
     "exams_with_visible_ai",
     "exams_with_visible_category",
+    "is_past",
     "may_see_ai",
     "note_ai_shown",
 ]
@@ -85,7 +86,7 @@ def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
             READINGS.c.locked_at.is_not(None),
             READINGS.c.role == ReadingRole.ARBITER.value,
         ),
-        ~_is_past(),
+        ~is_past(),
     )
     is_decided = of_exam(ROUNDS.c.exam_id == EXAMS.c.id, ROUNDS.c.state == RoundState.DECIDED.value)
     for_readers = sa.case(
@@ -141,7 +142,7 @@ def _is_blinded(person: Person) -> sa.ColumnElement[bool]:
     )
 
 
-def _is_past() -> sa.ColumnElement[bool]:
+def is_past() -> sa.ColumnElement[bool]:
     """Say whether a reading is of a round after which the exam is to be read again.
 
     What a reader answered about fewer images does not show them what the AI says of all.

@@ -281,6 +281,7 @@ def _finish(state: NodeState, upload_id: str, problem: str | None) -> None:
         values = {
             "state": UploadState.DONE.value,
             "problem": problem,
+            "photograph": None,  # it names the patient, and nothing needs it any more
             "changed_at": state.database.now(connection),
         }
         connection.execute(UPLOADS.update().where(UPLOADS.c.id == upload_id).values(**values))

@@ -97,6 +97,10 @@ function readEntries(view: DataView<ArrayBuffer>, count: number, name: string): 
     });
     at += 46 + length + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
   }
+  // A member more than is stated would be a picture that nobody misses.
+  if (at + 4 <= view.byteLength && view.getUint32(at, true) === ENTRY) {
+    throw damaged(name, "its directory has more files than it states");
+  }
   return entries;
 }
 

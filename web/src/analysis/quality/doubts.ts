@@ -38,9 +38,14 @@ export function qualityDoubts(
     high_percentile === CONFIG.high_percentile;
   const view = isPlain ? given : prepare(mammogram, CONFIG);
   const frame = frameOf(view.overview);
-  if (frame === null) return [];
+  if (frame === null) return [doubt("quality_kind", "no whole breast was found in the picture")];
   const found: Caution[] = [];
   const texture = textureOf(view);
+  if (texture === null) {
+    // Extreme blur leaves no detail to measure, so what is not known here is a doubt.
+    const text = "the breast shows too little detail to judge its sharpness";
+    found.push(doubt("quality_sharpness", text));
+  }
   if (texture !== null && texture.sharpness < LEAST_SHARPNESS) {
     const text = "the picture is blurred: fine detail is weaker than in almost all mammograms";
     found.push(doubt("quality_sharpness", text));

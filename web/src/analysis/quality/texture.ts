@@ -7,6 +7,8 @@ import { resizeCrop } from "../picture/resize";
 
 const RIM_PX = 15;
 const FEWEST_PX = 2_000;
+/** With less detail, the rounding to whole greys alone would pass for sharpness. */
+const LEAST_DETAIL = 1;
 const STEPS = [
   [0, 2],
   [-1, 1],
@@ -19,7 +21,7 @@ export interface Texture {
   readonly direction: number;
 }
 
-/** Null: too little of the breast is shown. */
+/** Null: it shows too little of the breast, or no detail. */
 export function textureOf(view: PreparedView): Texture | null {
   const { picture, mask, h, w } = atOwnScale(view);
   const core = erode(mask, h, w, square(RIM_PX));
@@ -28,7 +30,7 @@ export function textureOf(view: PreparedView): Texture | null {
   const small = blur(values, 3);
   const large = blur(values, 9);
   const broad = spreadOf(difference(small, large), core);
-  if (broad < 0.5) return null;
+  if (broad < LEAST_DETAIL) return null;
   const fine = spreadOf(difference(values, small), core);
   const energies = STEPS.map((step) => energy(small, core, step));
   const ratios = [0, 1].map((n) => Math.abs(Math.log2(energies[n] / energies[n + 2])));

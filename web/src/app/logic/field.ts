@@ -58,6 +58,7 @@ const QUALITY: Readonly<Record<string, FaultCode>> = {
   quality_cut_off: "cut-off",
   quality_exposure: "exposure",
   saturated: "exposure",
+  quality_kind: "doubtful",
   not_validated: "doubtful",
 };
 
