@@ -18,6 +18,7 @@ from mammolens.core import Density, Prediction, TriageCategory
 from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.model.package_files import open_package
 from mammolens.serve.viewer import ai_overlay
+from mammolens.sinks._density import DENSITY_CAUTION
 from mammolens.sinks.fhir import exam_bundle
 from mammolens.sinks.hl7 import oru_message
 
@@ -129,6 +130,8 @@ def test_messages_and_reports_code_it(exam: Path, bench) -> None:
         if entry["resource"].get("code", {}).get("coding", [{}])[0].get("code") == "111006"
     }
     assert coded["76752008"] == "129718006"
+    notes = [str(entry["resource"].get("note")) for entry in entries]
+    assert sum(DENSITY_CAUTION in note for note in notes) == 3
     assert sorted(coded.values()) == ["129717001", "129718006", "129718006"]
     unsure = json.dumps(exam_bundle(with_density(plain, UNSURE), bench.run))
     assert "129718006" not in unsure
@@ -137,6 +140,9 @@ def test_messages_and_reports_code_it(exam: Path, bench) -> None:
     assert [(line[3], line[5]) for line in found] == [
         ("111006^Breast composition^DCM", "129718006^Heterogeneously dense^SCT")
     ]
+    segments = message.split("\r")
+    following = segments[segments.index("|".join(found[0])) + 1]
+    assert following == f"NTE|1|L|{DENSITY_CAUTION}"
     bench.write([stated], "dicom-sr", "dicom-cad-sr")
     reports = [dcmread(path).to_json() for path in sorted(bench.out.rglob("*.dcm"))]
     assert len(reports) == 2

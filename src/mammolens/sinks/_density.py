@@ -8,7 +8,13 @@ from mammolens.core import DENSITY_CATEGORIES, Density, Prediction
 from mammolens.sinks._dicom_codes import COMPOSITIONS
 from mammolens.sinks._statements import BREAST_NAMES
 
-__all__ = ["densities_record", "density_cell", "density_record", "density_words"]
+__all__ = ["DENSITY_CAUTION", "densities_record", "density_cell", "density_record", "density_words"]
+
+DENSITY_CAUTION: Final = (
+    "Breast density by the model: not part of the score, and often wrong on equipment that the"
+    " model does not know."
+)
+"""Beside each coded density, whose code cannot say how far it may be trusted."""
 
 _NOT_SURE: Final = "not sure"
 

@@ -22,6 +22,7 @@ from mammolens.clinical import ITEMS, item_words
 from mammolens.core import Criterion, Density, Laterality, Prediction, Scores, TriageCategory
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._clinical import contribution_words
+from mammolens.sinks._density import DENSITY_CAUTION
 from mammolens.sinks._dicom_codes import COMPOSITION, COMPOSITIONS
 from mammolens.sinks._fhir_parts import (
     DCM,
@@ -239,6 +240,7 @@ class _Writer:
             if density is not None and density.category is not None:
                 value = concept(COMPOSITIONS[density.category])
                 said = self._observed(concept(COMPOSITION), side, {"valueCodeableConcept": value})
+                said["note"].append({"text": DENSITY_CAUTION})
                 which = side.value if side else "exam"
                 yield self._put("Observation", said, f"density {which}")
 
