@@ -148,7 +148,7 @@ def test_what_breaks_the_protocol_ends_the_channel(frames):
         read_on(opened)
 
 
-def read_on(opened: channel.Channel) -> None:
+def read_on(opened: peers.Channel) -> None:
     for _ in range(50):
         assert opened.read(0.1) is None
 
