@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 
 from mammolens.monitor import ExamValues
+from mammolens.readings import Answer
 from mammolens.serve import alarms, monitoring, people, reading
 from mammolens.serve.holdings import NodeState, Store, retention
 from mammolens.serve.people import Session, passwords
@@ -121,7 +122,7 @@ def _read(house: House, site: int) -> dict[str, int]:
     database, reader = house.database, house.person("north-reader")
     concurrent = ReadingMode.CONCURRENT
     people.set_reading(database, house.person("admin"), site, reading_mode=concurrent)
-    answer = reading.Answer.model_validate(
+    answer = Answer.model_validate(
         {"assessments": {"left": {"birads": "4"}}, "recall": True, "urgent": "Call today"}
     )
     exams = [_exam(house, site, number) for number in (1, 2)]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from mammolens.readings import Answer
 from mammolens.serve import reading
 from mammolens.serve.people import Refused
-from mammolens.serve.reading import Answer, ReadingStatus
+from mammolens.serve.reading import ReadingStatus
 from mammolens.serve.record import (
     EXAMS,
     JOBS,

@@ -34,6 +34,7 @@ __all__ = [
     "end_other_sessions",
     "end_session",
     "end_sessions_of",
+    "end_where",
     "find_session",
     "list_sessions",
     "new_secret",
@@ -205,7 +206,7 @@ def find_session(database: Database, settings: PeopleSettings, secret: str) -> S
                 later = sa.and_(this, SESSIONS.c.seen_at < now)
                 connection.execute(SESSIONS.update().where(later).values(seen_at=now))
             else:
-                _end(connection, now, this)
+                end_where(connection, now, this)
     if not holds:
         return None
     method = SignInMethod(row.method)
@@ -250,7 +251,7 @@ def end_session(
     """
     with database.write() as connection:
         this = sa.and_(SESSIONS.c.id == session_id, SESSIONS.c.person_id == asking.id)
-        if not _end(connection, database.now(connection), this):
+        if not end_where(connection, database.now(connection), this):
             raise Refused(Refusal.UNKNOWN)
         audit.append(database, connection, asking.actor, action, session=session_id)
 
@@ -259,7 +260,7 @@ def end_other_sessions(database: Database, person: Person, kept: int) -> int:
     """End the sessions of a person except one; gives how many ended."""
     with database.write() as connection:
         others = sa.and_(SESSIONS.c.person_id == person.id, SESSIONS.c.id != kept)
-        ended = _end(connection, database.now(connection), others)
+        ended = end_where(connection, database.now(connection), others)
         detail: audit.Detail = {"person": person.name, "count": ended}
         audit.append(database, connection, person.actor, "sessions_ended", None, detail)
     return ended
@@ -275,13 +276,14 @@ def end_sessions_of(database: Database, asking: Person, person_id: int) -> int:
     with database.write() as connection:
         person = managed_person(connection, asking, person_id)
         now = database.now(connection)
-        ended = _end(connection, now, SESSIONS.c.person_id == person_id)
+        ended = end_where(connection, now, SESSIONS.c.person_id == person_id)
         detail: audit.Detail = {"person": person.name, "count": ended}
         audit.append(database, connection, asking.actor, "sessions_ended", None, detail)
     return ended
 
 
-def _end(connection: sa.Connection, now: datetime, which: sa.ColumnElement[bool]) -> int:
+def end_where(connection: sa.Connection, now: datetime, which: sa.ColumnElement[bool]) -> int:
+    """End some sessions; gives how many were not ended before."""
     ending = SESSIONS.update().where(which, SESSIONS.c.ended_at.is_(None)).values(ended_at=now)
     return connection.execute(ending).rowcount
 
@@ -303,7 +305,7 @@ def _make_room(
     )
     ids = list(connection.execute(oldest).scalars())
     if ids:
-        _end(connection, now, SESSIONS.c.id.in_(ids))
+        end_where(connection, now, SESSIONS.c.id.in_(ids))
 
 
 def _stage(person: Person, method: SignInMethod, code_passed: bool) -> Stage:

@@ -27,6 +27,7 @@ from mammolens.serve.people.sessions import (
     Stage,
     begin_session,
     end_session,
+    end_where,
     renew_session,
 )
 from mammolens.serve.record import PEOPLE, SESSIONS, Database, SignInMethod, audit
@@ -154,9 +155,7 @@ class SignIns:
         with self.database.write() as connection:
             change_one(connection, PEOPLE.update().where(same).values(values))
             others = sa.and_(SESSIONS.c.person_id == person.id, SESSIONS.c.id != session.id)
-            now = self.database.now(connection)
-            ending = SESSIONS.update().where(others, SESSIONS.c.ended_at.is_(None))
-            connection.execute(ending.values(ended_at=now))
+            end_where(connection, self.database.now(connection), others)
             done = renew_session(self.database, connection, self.settings, secret, origin)
             detail = {"host": origin.address}
             audit.append(self.database, connection, person.actor, "password_changed", None, detail)

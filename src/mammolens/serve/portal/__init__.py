@@ -38,7 +38,6 @@ from mammolens.serve.portal.caller import (
     Caller,
     CallerNow,
     Portal,
-    PortalNow,
     open_portal,
     reads_objects,
 )
@@ -49,9 +48,7 @@ __all__ = [
     "API",
     "DICOMWEB",
     "Caller",
-    "CallerNow",
     "Portal",
-    "PortalNow",
     "add_portal",
     "find_page",
     "handle_problems",

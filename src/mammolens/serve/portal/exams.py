@@ -1,20 +1,30 @@
-"""Exams: the worklist, one exam for the page and for the viewer, its priors, previews and files."""
+"""Exams: the worklist, one exam for the page and for the viewer, its priors, previews and files.
+
+A place in the worklist, which a page gives to get the next one, holds the rank of an exam; that may
+be hidden from the very person. So it is encrypted with a key that follows from the secret of their
+session or token: no other key has to be kept, and any process can open it.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
 from pydantic import BaseModel, Field, TypeAdapter
 
 from mammolens.core import MarkKind, Standing
 from mammolens.serve import people, worklist
+from mammolens.serve.people import Refusal, Refused
 from mammolens.serve.portal.caller import API, Caller, CallerNow, Portal, PortalNow, SessionNow
-from mammolens.serve.portal.cursors import LONGEST_CURSOR, open_cursor, seal_cursor
 from mammolens.serve.portal.forms import Id, download, file_of
 from mammolens.serve.record import Form, Number
 from mammolens.serve.worklist import Addresses, ArtefactNote, ExamRow, Place, Question
@@ -96,6 +106,8 @@ router = APIRouter(prefix="/exams", tags=["exams"])
 patients = APIRouter(prefix="/patients", tags=["exams"])
 
 ADDRESSES: Final = Addresses(f"{API}/exams", "/dicom-web")
+NONCE_BYTES: Final = 12
+LONGEST_CURSOR: Final = 1024
 _PLACE: Final = TypeAdapter(Place)
 Uid = Annotated[str, InPath(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
 FILE: Final = file_of("application/octet-stream")
@@ -239,3 +251,35 @@ def _note(portal: Portal, caller: Caller, rows: Iterable[ExamRow]) -> None:
 
 def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", name.rpartition("/")[2])
+
+
+def seal_cursor(secret: str, place: bytes, about: str) -> str:
+    """Write a place in the list that `about` names.
+
+    Examples
+    --------
+    >>> open_cursor("s", seal_cursor("s", b"3", "exams"), "exams")
+    b'3'
+    """
+    nonce = os.urandom(NONCE_BYTES)
+    sealed = AESGCM(_key(secret)).encrypt(nonce, place, about.encode())
+    return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+
+
+def open_cursor(secret: str, cursor: str, about: str) -> bytes:
+    """Read a place.
+
+    Raises
+    ------
+    Refused
+        It was made for another session or list, or changed: the list begins again.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return AESGCM(_key(secret)).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], about.encode())
+    except (InvalidTag, ValueError) as error:
+        raise Refused(Refusal.CURSOR) from error
+
+
+def _key(secret: str) -> bytes:
+    return hashlib.sha256(b"cursor\0" + secret.encode("utf-8", "surrogatepass")).digest()

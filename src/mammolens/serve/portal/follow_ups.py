@@ -11,13 +11,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field
 
+from mammolens.readings import Words as AnyWords
 from mammolens.serve import reading
 from mammolens.serve.people import Named
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
 from mammolens.serve.portal.forms import Id, PagingNow
 from mammolens.serve.portal.readings import ReadingView, Words, view_reading
 from mammolens.serve.reading import Notice, Opinion, Recall
-from mammolens.serve.reading import Words as AnyWords
 from mammolens.serve.record import Form, Number, Page
 
 __all__ = ["follow_ups", "router"]

@@ -15,13 +15,14 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from pydantic import BaseModel, Field, StringConstraints
 
+from mammolens.readings import Answer
+from mammolens.readings import Words as AnyWords
 from mammolens.serve import reading
 from mammolens.serve.people import Named, Refusal, Refused
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
 from mammolens.serve.portal.forms import Id
 from mammolens.serve.portal.repeats import Repeat, RepeatNow, once
-from mammolens.serve.reading import Addendum, Answer, Keep, Reading
-from mammolens.serve.reading import Words as AnyWords
+from mammolens.serve.reading import Addendum, Keep, Reading
 from mammolens.serve.record import (
     Form,
     Number,

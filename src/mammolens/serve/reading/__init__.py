@@ -6,7 +6,6 @@ Nothing here knows of HTTP. A reading goes from draft to locked to signed (`open
 
 from __future__ import annotations
 
-from mammolens.readings import Answer, Assessment, Assessments, Density, Mark, Words
 from mammolens.serve.reading.answering import (
     Keep,
     lock_answer,
@@ -24,7 +23,7 @@ from mammolens.serve.reading.follow_ups import (
     notify,
 )
 from mammolens.serve.reading.gathering import Pixels, gather_reading
-from mammolens.serve.reading.insight import Dispute, list_readings, read_dispute, visible_reading
+from mammolens.serve.reading.insight import list_readings, read_dispute, visible_reading
 from mammolens.serve.reading.opening import begin_arbitration, begin_reading
 from mammolens.serve.reading.opinions import (
     Opinion,
@@ -55,14 +54,8 @@ from mammolens.serve.reading.visibility import (
 
 __all__ = [
     "Addendum",
-    "Answer",
     "AnswerKind",
-    "Assessment",
-    "Assessments",
-    "Density",
-    "Dispute",
     "Keep",
-    "Mark",
     "Notice",
     "Opinion",
     "Pixels",
@@ -70,7 +63,6 @@ __all__ = [
     "Reading",
     "ReadingStatus",
     "Recall",
-    "Words",
     "acknowledge",
     "add_addendum",
     "ai_is_visible",

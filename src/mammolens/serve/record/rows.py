@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -13,6 +12,7 @@ from pydantic import TypeAdapter
 __all__ = ["Page", "from_row", "page_of"]
 
 T = TypeVar("T")
+_ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,10 @@ def from_row(kind: type[T], row: sa.Row[Any], **more: object) -> T:
     more
         Fields that are not columns; they take the place of columns of the same name.
     """
-    made: T = _adapter(cast("type[Any]", kind)).validate_python({**row._mapping, **more})
-    return made
+    adapter: TypeAdapter[T] | None = _ADAPTERS.get(kind)
+    if adapter is None:  # making one takes longer than using it a hundred times
+        adapter = _ADAPTERS[kind] = TypeAdapter(kind)
+    return adapter.validate_python({**row._mapping, **more})
 
 
 def page_of(
@@ -50,8 +52,3 @@ def page_of(
     shown = rows[:limit]
     follows = len(rows) > limit
     return Page(tuple(map(make, shown)), int(shown[-1].id) if follows else None)
-
-
-@lru_cache(maxsize=64)
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
