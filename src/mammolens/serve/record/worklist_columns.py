@@ -11,8 +11,9 @@ from __future__ import annotations
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.schema import SchemaItem
 
-__all__ = ["UNKNOWN_RANK", "VERDICT", "add_worklist_indexes", "worklist_columns"]
+__all__ = ["UNKNOWN_RANK", "VERDICT", "worklist_columns"]
 
 UNKNOWN_RANK: Final = 2
 """Place of an exam of which nothing is known yet, or whose category must not show: beside those
@@ -23,8 +24,8 @@ VERDICT: Final = (
 """Columns that say something of the newest result."""
 
 
-def worklist_columns() -> tuple[sa.Column[object], ...]:
-    """Make the columns.
+def worklist_columns() -> tuple[SchemaItem, ...]:
+    """Give the columns, an index for each order of the list, and one for the exams of a patient.
 
     `birth_date` and `study_date` are YYYY-MM-DD; `patient_key` is equal for exams that certainly
     are of one patient within one site; `search_text` is folded text to search in, and ``NULL``
@@ -51,13 +52,8 @@ def worklist_columns() -> tuple[sa.Column[object], ...]:
         sa.Column("model", sa.String(200)),
         sa.Column("revision", sa.Integer),
         sa.Column("machine", sa.String(128)),
+        sa.Index("ix_exams_triage", "rank", "first_received_at", "id", "site_id"),
+        sa.Index("ix_exams_received", "first_received_at", "id", "site_id"),
+        sa.Index("ix_exams_patient_key", "site_id", "patient_key"),
+        sa.Index("ix_exams_patient_name", "patient_name", "id"),
     )
-
-
-def add_worklist_indexes(exams: sa.Table) -> None:
-    """Add an index for each order of the list, and one for the exams of a patient."""
-    of = exams.c
-    sa.Index("ix_exams_triage", of.rank, of.first_received_at, of.id, of.site_id)
-    sa.Index("ix_exams_received", of.first_received_at, of.id, of.site_id)
-    sa.Index("ix_exams_patient_key", of.site_id, of.patient_key)
-    sa.Index("ix_exams_patient_name", of.patient_name, of.id)

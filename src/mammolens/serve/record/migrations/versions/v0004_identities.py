@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from mammolens.serve.record.migrations.new_tables import make_table
 
 __all__ = ["down_revision", "revision", "upgrade"]
 
@@ -13,9 +14,8 @@ down_revision: str | None = "v0003"
 
 def upgrade() -> None:
     """Make the table of sealed identities."""
-    op.create_table(
+    make_table(
         "identities",
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name="pk_identities"),
+        sa.Column("digest", sa.String(64), primary_key=True),
+        sa.Column("sealed", sa.LargeBinary, nullable=False),
     )

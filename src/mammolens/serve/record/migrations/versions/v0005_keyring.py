@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlalchemy as sa
-from alembic import op
+
+from mammolens.serve.record.migrations.new_tables import make_table
 
 __all__ = ["down_revision", "revision", "upgrade"]
 
@@ -13,10 +14,9 @@ down_revision: str | None = "v0004"
 
 def upgrade() -> None:
     """Make the table of the key."""
-    op.create_table(
+    make_table(
         "keyring",
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint("id = 1", name="ck_keyring_one"),
-        sa.PrimaryKeyConstraint("id", name="pk_keyring"),
+        sa.Column("id", sa.Integer, autoincrement=False, primary_key=True),
+        sa.Column("sealed", sa.LargeBinary, nullable=False),
+        sa.CheckConstraint("id = 1", name="one"),
     )
