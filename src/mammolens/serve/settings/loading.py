@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from mammolens.errors import ConfigError
 from mammolens.serve.settings.node import PREFIX, NodeSettings
 from mammolens.serve.settings.renamed_keys import RENAMED
-from mammolens.serve.settings.web import secret_key
+from mammolens.serve.settings.section import secret_key
 from mammolens.sinks import find_sink
 from mammolens.spelling import did_you_mean
 
