@@ -7,12 +7,8 @@ queries, `finding` lists the objects of a request, `media` chooses a form, `stor
 
 from __future__ import annotations
 
-from mammolens.serve.dicomweb.access_notes import (
-    AccessNotes,
-)
-from mammolens.serve.dicomweb.attributes import (
-    Level,
-)
+from mammolens.serve.dicomweb.access_notes import AccessNotes
+from mammolens.serve.dicomweb.attributes import Level
 from mammolens.serve.dicomweb.bodies import (
     NoSuchValue,
     Part,
@@ -24,18 +20,9 @@ from mammolens.serve.dicomweb.bodies import (
     object_parts,
     primed,
 )
-from mammolens.serve.dicomweb.finding import (
-    FoundObject,
-    find_objects,
-)
-from mammolens.serve.dicomweb.headers import (
-    HeaderIndex,
-    NotReadyYet,
-)
-from mammolens.serve.dicomweb.matching import (
-    BadQuery,
-    read_query,
-)
+from mammolens.serve.dicomweb.finding import FoundObject, find_objects
+from mammolens.serve.dicomweb.headers import HeaderIndex, NotReadyYet
+from mammolens.serve.dicomweb.matching import BadQuery, read_query
 from mammolens.serve.dicomweb.media import (
     DICOM,
     JSON,
@@ -54,17 +41,9 @@ from mammolens.serve.dicomweb.rendering import (
     render,
     write_picture,
 )
-from mammolens.serve.dicomweb.search import (
-    Found,
-    search,
-)
-from mammolens.serve.dicomweb.stored_object import (
-    OpenObject,
-    open_object,
-)
-from mammolens.serve.dicomweb.viewers import (
-    Viewer,
-)
+from mammolens.serve.dicomweb.search import Found, search
+from mammolens.serve.dicomweb.stored_object import OpenObject, open_object
+from mammolens.serve.dicomweb.viewers import Viewer
 
 __all__ = [
     "DICOM",

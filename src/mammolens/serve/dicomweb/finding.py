@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from mammolens.serve.dicomweb.headers import HeaderIndex
 from mammolens.serve.dicomweb.viewers import Viewer, exams_with_shown_ai, may_know
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.record import CURRENT, EXAMS, FILES, HEADERS, INSTANCES, RESULTS
+from mammolens.serve.record import CURRENT, EXAMS, FILES, HEADERS, INSTANCES, RESULTS, read_as
 
 __all__ = ["FoundObject", "find_objects", "first_of_uid", "shown_headers"]
 
@@ -62,18 +62,7 @@ def find_objects(
         exam_ids = list(connection.execute(asked.order_by(EXAMS.c.id)).scalars())
         rows = shown_headers(connection, viewer, exam_ids)
     found = (
-        FoundObject(
-            row.exam_id,
-            study,
-            row.series_instance_uid,
-            row.sop_instance_uid,
-            row.sop_class_uid,
-            row.transfer_syntax_uid,
-            row.digest,
-            row.instance_id is None,
-            row.frames,
-            row.can_decode,
-        )
+        read_as(FoundObject, row, study_instance_uid=study, is_ours=row.instance_id is None)
         for row in first_of_uid(rows)
         if series in (None, row.series_instance_uid) and instance in (None, row.sop_instance_uid)
     )

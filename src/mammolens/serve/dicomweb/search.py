@@ -99,16 +99,15 @@ def _exams(
 
 def _condition(criterion: Criterion) -> sa.ColumnElement[bool] | None:
     """Give what the database can already leave out; every row is compared again afterwards."""
-    keyword, value = criterion.attribute.keyword, criterion.value
-    if keyword == "StudyInstanceUID":
-        return EXAMS.c.study_instance_uid.in_(value.replace("\\", ",").split(","))
+    value = criterion.value
+    listed = value.replace("\\", ",").split(",")
     has = sa.select(HEADERS.c.id).where(HEADERS.c.exam_id == EXAMS.c.id)
-    match keyword:
+    match criterion.attribute.keyword:
+        case "StudyInstanceUID":
+            return EXAMS.c.study_instance_uid.in_(listed)
         case "SeriesInstanceUID":
-            listed = value.replace("\\", ",").split(",")
             return has.where(HEADERS.c.series_instance_uid.in_(listed)).exists()
         case "SOPInstanceUID":
-            listed = value.replace("\\", ",").split(",")
             return has.where(HEADERS.c.sop_instance_uid.in_(listed)).exists()
         case "StudyDate":
             first, dash, last = value.partition("-")

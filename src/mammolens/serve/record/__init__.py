@@ -76,6 +76,7 @@ from mammolens.serve.record.reading_tables import (
     ReadingState,
     RoundState,
 )
+from mammolens.serve.record.rows import read_as
 from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
@@ -212,6 +213,7 @@ __all__ = [
     "open_database",
     "overview_lines",
     "present",
+    "read_as",
     "read_failures",
     "read_overview",
     "server_time",

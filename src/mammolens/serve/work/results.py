@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -28,6 +27,7 @@ from mammolens.serve.record import (
     doubt_verdict,
     enter_verdict,
     leases,
+    read_as,
 )
 from mammolens.serve.settings import RouteSettings
 from mammolens.serve.work.queue import Job
@@ -159,21 +159,9 @@ def read_inputs(database: Database, job: Job) -> ExamInputs:
     return ExamInputs(
         exam.study_instance_uid,
         exam.patient_id,
-        tuple(_stored(row) for row in rows),
+        tuple(read_as(StoredInstance, row, role=Role(row.role)) for row in rows),
         identities,
         exam.accession_number,
-    )
-
-
-def _stored(row: sa.Row[Any]) -> StoredInstance:
-    return StoredInstance(
-        row.digest,
-        Role(row.role),
-        row.sop_instance_uid,
-        row.reason,
-        row.sop_class_uid,
-        row.series_instance_uid,
-        row.view,
     )
 
 
