@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from mammolens.errors import DeliveryError, StorageError
@@ -36,6 +37,7 @@ from mammolens.serve.exchange import MINIMUM_RATE, obeying
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState
 from mammolens.serve.record import DELIVERIES, attempts, beating
 from mammolens.serve.settings import RouteSettings
+from mammolens.serve.threads import running
 
 __all__ = ["deliver", "delivering"]
 
@@ -79,15 +81,8 @@ def delivering(state: NodeState, stop: threading.Event | None = None) -> Iterato
         A destination of the settings cannot be understood; nothing was begun.
     """
     routes, stop = _transports(state), stop or threading.Event()
-    thread = threading.Thread(
-        target=_deliver_all, args=(state, routes, stop, False), name="delivery"
-    )
-    thread.start()
-    try:
+    with running(ROOM, stop, partial(_deliver_all, state, routes, stop, False)):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _transports(state: NodeState) -> list[tuple[RouteSettings, Transport]]:

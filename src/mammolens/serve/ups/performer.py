@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -39,6 +40,7 @@ from mammolens.serve.dimse import (
 from mammolens.serve.exchange import Endpoint, obeying
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.record import STEPS, Step, StepLost, attempts, beating, steps
+from mammolens.serve.threads import running
 from mammolens.serve.ups._outcome import StepOutcome, missing_instances, read_outcome
 from mammolens.serve.ups.cancels import hearing_cancels
 from mammolens.serve.ups.data import (
@@ -86,14 +88,8 @@ def performing(state: NodeState, stop: threading.Event | None = None) -> Iterato
         return
     for name in filter(None, (ups.server, ups.source)):
         _find(state, name)
-    thread = threading.Thread(target=_run, args=(state, stop), name=ROOM)
-    with hearing_cancels(state):
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    with hearing_cancels(state), running(ROOM, stop, partial(_run, state, stop)):
+        yield
 
 
 def perform_steps(state: NodeState) -> int:
