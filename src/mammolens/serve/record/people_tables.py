@@ -16,7 +16,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.record.table_parts import METADATA, UtcTime, numbered_table, one_of
+from mammolens.serve.record.table_parts import METADATA, UtcTime, numbered_table, one_of, since
 
 __all__ = [
     "API_TOKENS",
@@ -81,13 +81,20 @@ SITES: Final = numbered_table(
     sa.Column("key", sa.String(64), nullable=False, unique=True),
     sa.Column("name", sa.String(128), nullable=False, unique=True),
     sa.Column("created_at", UtcTime, nullable=False),
-    sa.Column("reading_mode", sa.String(16), nullable=False, server_default="second_reader"),
-    sa.Column("exam_order", sa.String(16), nullable=False, server_default="reception"),
-    sa.Column("double_reading", sa.Boolean, nullable=False, server_default=sa.false()),
-    sa.Column("language", sa.String(8), nullable=False, server_default="en"),
-    sa.Column("notice_mail", sa.Boolean, nullable=False, server_default=sa.false()),
-    one_of("reading_mode", ReadingMode),
-    one_of("exam_order", ExamOrder),
+    since(
+        "v0007",
+        sa.Column("reading_mode", sa.String(16), nullable=False, server_default="second_reader"),
+    ),
+    since(
+        "v0007", sa.Column("exam_order", sa.String(16), nullable=False, server_default="reception")
+    ),
+    since(
+        "v0007", sa.Column("double_reading", sa.Boolean, nullable=False, server_default=sa.false())
+    ),
+    since("v0007", sa.Column("language", sa.String(8), nullable=False, server_default="en")),
+    since("v0013", sa.Column("notice_mail", sa.Boolean, nullable=False, server_default=sa.false())),
+    since("v0007", one_of("reading_mode", ReadingMode)),
+    since("v0007", one_of("exam_order", ExamOrder)),
 )
 """`key` is how the settings call a site, and never changes; `name` is what people read. How exams
 are read there: readers answer before the AI is shown unless an administrator says otherwise.
@@ -106,7 +113,7 @@ PEOPLE: Final = numbered_table(
     sa.Column("totp_step", sa.BigInteger, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("disabled_at", UtcTime),
-    sa.Column("email", sa.String(254)),
+    since("v0013", sa.Column("email", sa.String(254))),
     sa.CheckConstraint("name = lower(name)", name="name"),
     sa.CheckConstraint("password_until IS NULL OR password_hash IS NOT NULL", name="password"),
     sa.CheckConstraint("subject IS NULL OR password_hash IS NULL", name="method"),

@@ -1,20 +1,18 @@
-"""Parts that tables share: the names of constraints, times in UTC, numbered rows, indexes.
-
-Migrations use `NAMES`, `UtcTime` and `partial_index` too, so these must not change.
-"""
+"""Parts that tables share: the names of constraints, times in UTC, numbered rows, indexes."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import SchemaItem
 
-__all__ = ["METADATA", "NAMES", "UtcTime", "numbered_table", "one_of", "partial_index"]
+__all__ = ["METADATA", "NAMES", "UtcTime", "numbered_table", "one_of", "partial_index", "since"]
 
+Part = TypeVar("Part", bound=SchemaItem)
 NAMES: Final = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -64,3 +62,9 @@ def partial_index(
 ) -> sa.Index:
     """Define an index of the rows that fulfil a condition."""
     return sa.Index(name, *columns, unique=unique, sqlite_where=where, postgresql_where=where)
+
+
+def since(version: str, part: Part) -> Part:
+    """Mark a part of a table that came later than the table, with the version that adds it."""
+    part.info["since"] = version
+    return part

@@ -20,6 +20,7 @@ from mammolens.serve.record.table_parts import (
     numbered_table,
     one_of,
     partial_index,
+    since,
 )
 from mammolens.serve.record.worklist_columns import worklist_columns
 
@@ -105,7 +106,7 @@ EXAMS: Final = numbered_table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("queued_version", sa.Integer, nullable=False),
     sa.Column("four_views", sa.Boolean, nullable=False),
-    sa.Column("site_id", sa.ForeignKey("sites.id"), index=True),
+    since("v0006", sa.Column("site_id", sa.ForeignKey("sites.id"), index=True)),
     *worklist_columns(),
     sa.UniqueConstraint("study_instance_uid", "identity"),
     sa.CheckConstraint("queued_version <= version", name="versions"),
@@ -136,7 +137,7 @@ INSTANCES: Final = numbered_table(
     partial_index(
         "uq_instances_first", sa.column("role") == Role.INPUT.value, "exam_id", "sop_instance_uid"
     ),
-    sa.Index("ix_instances_exam_id", "exam_id", "role"),
+    since("v0008", sa.Index("ix_instances_exam_id", "exam_id", "role")),
 )
 """`digest` is the SHA-256 of the bytes, and their name in the store. `view` is RCC, LCC, RMLO or
 LMLO. `exam_version` is the first version of the exam with this object."""
@@ -178,7 +179,7 @@ RESULTS: Final = numbered_table(
     sa.Column("category", sa.String(16), nullable=False),
     sa.Column("malignancy", sa.Float),
     sa.Column("tumour", sa.Float),
-    sa.Column("breasts", sa.Text),
+    since("v0014", sa.Column("breasts", sa.Text)),
     sa.Column("n_images", sa.Integer, nullable=False),
     sa.Column("n_unreadable", sa.Integer, nullable=False),
     sa.Column("cautions", sa.Text, nullable=False),

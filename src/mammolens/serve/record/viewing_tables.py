@@ -16,7 +16,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.record.table_parts import METADATA, UtcTime, numbered_table, one_of
+from mammolens.serve.record.table_parts import METADATA, UtcTime, numbered_table, one_of, since
 
 __all__ = [
     "CONSENTS",
@@ -89,10 +89,10 @@ UPLOADS: Final = sa.Table(
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("problem", sa.String(64)),
-    sa.Column("photograph", sa.Text),
+    since("v0015", sa.Column("photograph", sa.Text)),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("changed_at", UtcTime, nullable=False),
-    sa.Column("consent_id", sa.String(64)),
+    since("v0011", sa.Column("consent_id", sa.String(64))),
     one_of("state", UploadState),
     sa.CheckConstraint("received >= 0 AND received <= length", name="received"),
     sa.CheckConstraint("state = 'coming' OR received = length", name="whole"),

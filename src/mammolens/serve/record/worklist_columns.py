@@ -13,6 +13,8 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.schema import SchemaItem
 
+from mammolens.serve.record.table_parts import since
+
 __all__ = ["UNKNOWN_RANK", "VERDICT", "worklist_columns"]
 
 UNKNOWN_RANK: Final = 2
@@ -33,7 +35,7 @@ def worklist_columns() -> tuple[SchemaItem, ...]:
     LMLO``; `banner` must be visible wherever the exam is; `score` is P(malignant) of the exam at
     `prevalence`; `doubts` is JSON, a list of [name, text].
     """
-    return (
+    parts: tuple[SchemaItem, ...] = (
         sa.Column("patient_name", sa.String(256)),
         sa.Column("birth_date", sa.String(10)),
         sa.Column("sex", sa.String(16)),
@@ -51,9 +53,12 @@ def worklist_columns() -> tuple[SchemaItem, ...]:
         sa.Column("failure", sa.Text),
         sa.Column("model", sa.String(200)),
         sa.Column("revision", sa.Integer),
-        sa.Column("machine", sa.String(128)),
         sa.Index("ix_exams_triage", "rank", "first_received_at", "id", "site_id"),
         sa.Index("ix_exams_received", "first_received_at", "id", "site_id"),
         sa.Index("ix_exams_patient_key", "site_id", "patient_key"),
         sa.Index("ix_exams_patient_name", "patient_name", "id"),
+    )
+    return (
+        *(since("v0008", part) for part in parts),
+        since("v0014", sa.Column("machine", sa.String(128))),
     )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
-from mammolens.serve.record.migrations.new_tables import make_table
+from mammolens.serve.record.migrations.steps import make_tables
 
 __all__ = ["down_revision", "revision", "upgrade"]
 
@@ -14,8 +12,4 @@ down_revision: str | None = "v0003"
 
 def upgrade() -> None:
     """Make the table of sealed identities."""
-    make_table(
-        "identities",
-        sa.Column("digest", sa.String(64), primary_key=True),
-        sa.Column("sealed", sa.LargeBinary, nullable=False),
-    )
+    make_tables(revision, "identities")

@@ -11,8 +11,7 @@ import json
 import sqlalchemy as sa
 from alembic import op
 
-from mammolens.serve.record.migrations.new_tables import make_table
-from mammolens.serve.record.table_parts import UtcTime
+from mammolens.serve.record.migrations.steps import add_parts, make_tables
 
 __all__ = ["down_revision", "revision", "upgrade"]
 
@@ -25,106 +24,13 @@ RANKS = {"high": 0, "failed": 1, "withheld": 2, "intermediate": 3, "low": 4}
 
 def upgrade() -> None:
     """Add the columns and tables, and fill them from the tables that are there."""
-    for column in _columns():
-        op.add_column("exams", column)
-    _pictures()
-    _uploads()
+    add_parts(revision, "exams", "instances")
+    make_tables(revision, "pictures", "overlays", "uploads", "upload_members", "preferences")
     _fill_views()
     _fill_results()
     op.execute(
         "INSERT INTO pictures (instance_id, state, attempts, not_before)"
         " SELECT id, 'waiting', 0, received_at FROM instances WHERE role IN ('input', 'refused')"
-    )
-    op.create_index("ix_instances_exam_id", "instances", ["exam_id", "role"])
-    op.create_index("ix_exams_triage", "exams", ["rank", "first_received_at", "id", "site_id"])
-    op.create_index("ix_exams_received", "exams", ["first_received_at", "id", "site_id"])
-    op.create_index("ix_exams_patient_key", "exams", ["site_id", "patient_key"])
-    op.create_index("ix_exams_patient_name", "exams", ["patient_name", "id"])
-
-
-def _columns() -> tuple[sa.Column[object], ...]:
-    return (
-        sa.Column("patient_name", sa.String(256)),
-        sa.Column("birth_date", sa.String(10)),
-        sa.Column("sex", sa.String(16)),
-        sa.Column("age_years", sa.Float),
-        sa.Column("study_date", sa.String(10)),
-        sa.Column("patient_key", sa.String(64)),
-        sa.Column("search_text", sa.Text),
-        sa.Column("views", sa.String(64)),
-        sa.Column("banner", sa.String(200)),
-        sa.Column("rank", sa.Integer, server_default="2", nullable=False),
-        sa.Column("category", sa.String(16)),
-        sa.Column("score", sa.Float),
-        sa.Column("prevalence", sa.Float),
-        sa.Column("doubts", sa.Text),
-        sa.Column("failure", sa.Text),
-        sa.Column("model", sa.String(200)),
-        sa.Column("revision", sa.Integer),
-    )
-
-
-def _pictures() -> None:
-    make_table(
-        "pictures",
-        sa.Column(
-            "instance_id", sa.ForeignKey("instances.id"), autoincrement=False, primary_key=True
-        ),
-        sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("not_before", UtcTime, nullable=False),
-        sa.Column("digest", sa.String(64), index=True),
-        sa.Column("rows", sa.Integer),
-        sa.Column("columns", sa.Integer),
-        sa.Column("facts", sa.LargeBinary),
-        sa.CheckConstraint("state IN ('waiting', 'made', 'failed')", name="state"),
-        sa.CheckConstraint("(state = 'made') = (digest IS NOT NULL)", name="made"),
-        sa.Index("ix_pictures_ready", "state", "not_before"),
-    )
-    make_table(
-        "overlays",
-        sa.Column("result_id", sa.ForeignKey("results.id"), autoincrement=False, primary_key=True),
-        sa.Column("body", sa.LargeBinary, nullable=False),
-    )
-
-
-def _uploads() -> None:
-    make_table(
-        "uploads",
-        sa.Column("id", sa.String(43), primary_key=True),
-        sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
-        sa.Column("site_id", sa.ForeignKey("sites.id"), nullable=False),
-        sa.Column("name", sa.String(255), nullable=False),
-        sa.Column("length", sa.BigInteger, nullable=False),
-        sa.Column("received", sa.BigInteger, nullable=False),
-        sa.Column("state", sa.String(16), nullable=False),
-        sa.Column("attempts", sa.Integer, server_default="0", nullable=False),
-        sa.Column("problem", sa.String(64)),
-        sa.Column("created_at", UtcTime, nullable=False),
-        sa.Column("changed_at", UtcTime, nullable=False),
-        sa.CheckConstraint("state IN ('coming', 'whole', 'done')", name="state"),
-        sa.CheckConstraint("received >= 0 AND received <= length", name="received"),
-        sa.CheckConstraint("state = 'coming' OR received = length", name="whole"),
-        sa.Index("ix_uploads_person_id", "person_id", "state"),
-        sa.Index("ix_uploads_state", "state", "changed_at"),
-    )
-    make_table(
-        "upload_members",
-        sa.Column("upload_id", sa.String(43), sa.ForeignKey("uploads.id"), nullable=False),
-        sa.Column("number", sa.Integer, nullable=False),
-        sa.Column("name", sa.String(255), nullable=False),
-        sa.Column("outcome", sa.String(32), nullable=False),
-        sa.Column("reason", sa.Text),
-        sa.Column("exam_id", sa.Integer),
-        sa.PrimaryKeyConstraint("upload_id", "number"),
-    )
-    make_table(
-        "preferences",
-        sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
-        sa.Column("name", sa.String(16), nullable=False),
-        sa.Column("body", sa.Text, nullable=False),
-        sa.Column("changed_at", UtcTime, nullable=False),
-        sa.PrimaryKeyConstraint("person_id", "name"),
     )
 
 

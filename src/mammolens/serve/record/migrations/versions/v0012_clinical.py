@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-
-from mammolens.serve.record.migrations.new_tables import make_numbered_table
-from mammolens.serve.record.table_parts import UtcTime
+from mammolens.serve.record.migrations.steps import make_tables
 
 __all__ = ["down_revision", "revision", "upgrade"]
 
@@ -15,15 +12,4 @@ down_revision: str | None = "v0011"
 
 def upgrade() -> None:
     """Make an empty table."""
-    make_numbered_table(
-        "clinical_items",
-        sa.Column("exam_id", sa.ForeignKey("exams.id", ondelete="CASCADE"), nullable=False),
-        sa.Column("via", sa.String(16), nullable=False),
-        sa.Column("name", sa.String(32), nullable=False),
-        sa.Column("value", sa.String(64), nullable=False),
-        sa.Column("laterality", sa.String(1)),
-        sa.Column("source", sa.String(200), nullable=False),
-        sa.Column("stated_on", sa.Date),
-        sa.Column("created_at", UtcTime, nullable=False),
-        sa.Index("ix_clinical_items_exam_id", "exam_id", "id"),
-    )
+    make_tables(revision, "clinical_items")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from mammolens.serve.record.migrations.steps import add_parts
 
 __all__ = ["down_revision", "revision", "upgrade"]
 
@@ -13,4 +12,4 @@ down_revision: str | None = "v0014"
 
 def upgrade() -> None:
     """Add an empty column."""
-    op.add_column("uploads", sa.Column("photograph", sa.Text))
+    add_parts(revision, "uploads")
