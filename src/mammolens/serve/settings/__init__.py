@@ -10,14 +10,12 @@ from mammolens.serve.settings.loading import child_environment, load_settings
 from mammolens.serve.settings.monitor import (
     AlertSettings,
     MailSettings,
-    MonitorSettings,
     WebhookSettings,
 )
 from mammolens.serve.settings.node import (
     DimseSettings,
     IntakeSettings,
     JobSettings,
-    ModelSettings,
     NodeSettings,
     RouteSettings,
 )
@@ -36,8 +34,6 @@ __all__ = [
     "IntakeSettings",
     "JobSettings",
     "MailSettings",
-    "ModelSettings",
-    "MonitorSettings",
     "NodeSettings",
     "OidcSettings",
     "PathologySettings",
