@@ -92,6 +92,7 @@ from mammolens.serve.record.tables import (
     PRIORS,
     RESULTS,
     STEPS,
+    UNKNOWN_RANK,
     Role,
     WorkState,
 )
@@ -106,7 +107,6 @@ from mammolens.serve.record.viewing_tables import (
     PictureState,
     UploadState,
 )
-from mammolens.serve.record.worklist_columns import UNKNOWN_RANK
 from mammolens.serve.record.worklist_rows import (
     ExamHeader,
     Verdict,

@@ -22,7 +22,6 @@ from mammolens.serve.record.table_parts import (
     partial_index,
     since,
 )
-from mammolens.serve.record.worklist_columns import worklist_columns
 
 __all__ = [
     "AUDIT",
@@ -40,10 +39,16 @@ __all__ = [
     "PROCESSES",
     "RESULTS",
     "STEPS",
+    "UNKNOWN_RANK",
     "Role",
     "WorkState",
     "work_columns",
 ]
+
+
+UNKNOWN_RANK: Final = 2
+"""Place of an exam of which nothing is known yet, or whose category must not show: beside those
+whose category was withheld. A lower number is read sooner."""
 
 
 class Role(str, Enum):
@@ -95,6 +100,31 @@ def work_columns() -> tuple[SchemaItem, ...]:
     )
 
 
+_WORKLIST: Final[tuple[SchemaItem, ...]] = (
+    sa.Column("patient_name", sa.String(256)),
+    sa.Column("birth_date", sa.String(10)),
+    sa.Column("sex", sa.String(16)),
+    sa.Column("age_years", sa.Float),
+    sa.Column("study_date", sa.String(10)),
+    sa.Column("patient_key", sa.String(64)),
+    sa.Column("search_text", sa.Text),
+    sa.Column("views", sa.String(64)),
+    sa.Column("banner", sa.String(200)),
+    sa.Column("rank", sa.Integer, nullable=False, server_default=str(UNKNOWN_RANK)),
+    sa.Column("category", sa.String(16)),
+    sa.Column("score", sa.Float),
+    sa.Column("prevalence", sa.Float),
+    sa.Column("doubts", sa.Text),
+    sa.Column("failure", sa.Text),
+    sa.Column("model", sa.String(200)),
+    sa.Column("revision", sa.Integer),
+    sa.Index("ix_exams_triage", "rank", "first_received_at", "id", "site_id"),
+    sa.Index("ix_exams_received", "first_received_at", "id", "site_id"),
+    sa.Index("ix_exams_patient_key", "site_id", "patient_key"),
+    sa.Index("ix_exams_patient_name", "patient_name", "id"),
+)
+"""What a worklist shows, an index for each of its orders, and one for the exams of a patient."""
+
 EXAMS: Final = numbered_table(
     "exams",
     sa.Column("study_instance_uid", sa.String(64), nullable=False),
@@ -107,14 +137,27 @@ EXAMS: Final = numbered_table(
     sa.Column("queued_version", sa.Integer, nullable=False),
     sa.Column("four_views", sa.Boolean, nullable=False),
     since("v0006", sa.Column("site_id", sa.ForeignKey("sites.id"), index=True)),
-    *worklist_columns(),
+    *(since("v0008", part) for part in _WORKLIST),
+    since("v0014", sa.Column("machine", sa.String(128))),
     sa.UniqueConstraint("study_instance_uid", "identity"),
     sa.CheckConstraint("queued_version <= version", name="versions"),
 )
 """`identity` is the SHA-256 of the patient's identity in the header. `version` counts the changes
 that a result must include, and `queued_version` is the version of the newest job. `site_id` is the
 site of the first sender; if it is empty, only administrators of the whole installation see the
-exam. The other columns are what a worklist shows (`worklist_columns`)."""
+exam.
+
+The columns from `patient_name` on are what a worklist shows, finds and orders by. They repeat what
+headers and results say, so that a list of ten thousand exams is one query: intake fills those of
+the header, the worker those of the newest result. Where identity is taken off, they hold what is
+left of it. What the AI says (`rank`, and `category` to `revision`) may be shown only to whom
+`mammolens.serve.reading` allows it.
+
+`birth_date` and `study_date` are YYYY-MM-DD; `patient_key` is equal for exams that certainly are of
+one patient within one site; `search_text` is folded text to search in, and ``NULL`` until a header
+was looked at; `views` are the standard views that are there, such as ``RCC LMLO``; `banner` must be
+visible wherever the exam is; `score` is P(malignant) of the exam at `prevalence`; `doubts` is JSON,
+a list of [name, text]."""
 
 INSTANCES: Final = numbered_table(
     "instances",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 __all__ = [
     "CA_FILE",
@@ -15,6 +16,7 @@ __all__ = [
     "Section",
     "check_address",
     "is_loopback",
+    "model_of",
     "secret_key",
     "unset",
 ]
@@ -34,6 +36,14 @@ class Section(BaseModel):
 def unset(description: str, example: object, default: object = None, **limits: Any) -> Any:
     """Describe a key that is not set by default; the template shows the example."""
     return Field(default, description=description, examples=[example], **limits)
+
+
+def model_of(field: FieldInfo) -> type[BaseModel] | None:
+    """Give the model of a key that is a section, also of an optional or repeated one."""
+    for kind in (field.annotation, *get_args(field.annotation)):
+        if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel):
+            return kind
+    return None
 
 
 def check_address(key: str, address: str) -> SplitResult:

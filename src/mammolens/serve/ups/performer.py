@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, MammolensError
@@ -211,7 +212,7 @@ def _end(state: NodeState, server: StepServer, step: Step) -> Step | None:
         # This process was killed before it entered the end, or somebody else ended the step.
         return _finish(state, step, reached.lower(), work.get("reason"))
     reason = Reason[work["reason"]] if work.get("reason") else None
-    outputs = [_output(given) for given in work["outputs"]]
+    outputs = TypeAdapter(list[Output]).validate_python(work["outputs"])
     ended = datetime.fromisoformat(work["ended"])
     data = final_report(state.settings.ups.station, step.created_at, ended, outputs)
     if reason is not None:
@@ -325,14 +326,7 @@ def _find(state: NodeState, name: str) -> Endpoint | Peer:
 
 
 def _inputs(step: Step) -> list[StepInput]:
-    lists = ("instances", "ae_titles", "urls")
-    given = step.work["inputs"]
-    return [StepInput(**{**one, **{name: tuple(one[name]) for name in lists}}) for one in given]
-
-
-def _output(given: Mapping[str, Any]) -> Output:
-    places = {key: tuple(given[key]) for key in ("ae_titles", "urls")}
-    return Output(**{**given, **places})
+    return TypeAdapter(list[StepInput]).validate_python(step.work["inputs"])
 
 
 def _said(error: Exception) -> str:
