@@ -36,7 +36,7 @@ from mammolens.serve.dimse.commitment_scp import answer_request
 from mammolens.serve.dimse.data_sets import data_set
 from mammolens.serve.dimse.step_events import STEP_EVENTS, is_step_event, take_step_event
 from mammolens.serve.dimse.upper_layer import FAREWELL_S, AcceptorServer, ReceivedData, end
-from mammolens.serve.exchange import dicom_server_context
+from mammolens.serve.exchange import listener_context
 from mammolens.serve.holdings import Draft, NodeState, Store
 from mammolens.serve.intake import receive, too_large
 from mammolens.serve.record import Database, audit
@@ -168,7 +168,7 @@ def _open(listener: Listener, handlers: list[evt.EventHandlerType]) -> AcceptorS
             (dimse.host, dimse.port),
             evt_handlers=handlers,
             server_class=AcceptorServer,
-            tls=dicom_server_context(dimse),
+            tls=listener_context(dimse),
             begin=partial(begin_draft, listener.state.received),
             max_bytes=listener.state.settings.intake.max_mb << 20,
             max_connections=dimse.max_associations,

@@ -23,8 +23,7 @@ __all__ = [
     "certificates_of",
     "client_context",
     "dicom_client_context",
-    "dicom_server_context",
-    "mllp_server_context",
+    "listener_context",
 ]
 
 CIPHERS: Final = ":".join(
@@ -93,30 +92,15 @@ def client_context(
     return context
 
 
-def dicom_server_context(dimse: DimseSettings) -> ssl.SSLContext | None:
-    """Make the context of the DICOM listener, or ``None`` without TLS.
+def listener_context(owner: DimseSettings | PathologySettings) -> ssl.SSLContext | None:
+    """Make the context of the DICOM or MLLP listener, or ``None`` without TLS.
 
     Raises
     ------
     ConfigError
         A file cannot be read or does not fit.
     """
-    if dimse.certificate is None:
-        return None
-    return _bcp195(ssl.PROTOCOL_TLS_SERVER, dimse, "dimse.certificate")
-
-
-def mllp_server_context(pathology: PathologySettings) -> ssl.SSLContext | None:
-    """Make the context of the MLLP listener, or ``None`` without TLS.
-
-    Raises
-    ------
-    ConfigError
-        A file cannot be read or does not fit.
-    """
-    if pathology.certificate is None:
-        return None
-    return _bcp195(ssl.PROTOCOL_TLS_SERVER, pathology, "pathology.certificate")
+    return None if owner.certificate is None else _bcp195(ssl.PROTOCOL_TLS_SERVER, owner)
 
 
 def dicom_client_context(dimse: DimseSettings) -> ssl.SSLContext:
@@ -127,16 +111,15 @@ def dicom_client_context(dimse: DimseSettings) -> ssl.SSLContext:
     ConfigError
         There is no certificate, or a file cannot be read or does not fit.
     """
-    context = _bcp195(ssl.PROTOCOL_TLS_CLIENT, dimse, "dimse.certificate")
+    context = _bcp195(ssl.PROTOCOL_TLS_CLIENT, dimse)
     context.check_hostname = dimse.check_names
     return context
 
 
-def _bcp195(
-    protocol: ssl._SSLMethod, owner: DimseSettings | PathologySettings, keyword: str
-) -> ssl.SSLContext:
+def _bcp195(protocol: ssl._SSLMethod, owner: DimseSettings | PathologySettings) -> ssl.SSLContext:
     """Make a context with the own certificate; with an authority, the other side must show one."""
     is_dicom = isinstance(owner, DimseSettings)
+    keyword = f"{'dimse' if is_dicom else 'pathology'}.certificate"
     if owner.certificate is None or (is_dicom and owner.authority is None):
         raise ConfigError(
             "TLS needs a certificate", keyword=keyword, remedy="Give certificate, key and authority"

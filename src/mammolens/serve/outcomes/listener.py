@@ -32,7 +32,7 @@ from mammolens import __version__
 from mammolens.errors import ConfigError, StorageError, UnreadableReport
 from mammolens.pathology.hl7 import is_hl7
 from mammolens.serve import logs
-from mammolens.serve.exchange import LOOK_S, Connection, Pace, handshake, mllp_server_context
+from mammolens.serve.exchange import LOOK_S, Connection, Pace, handshake, listener_context
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.outcomes.receiving import given_reports, receive_reports, site_of
 from mammolens.serve.record import audit
@@ -75,7 +75,7 @@ def receiving_reports(state: NodeState) -> Iterator[int]:
     if settings.mllp_port is None:
         yield 0
         return
-    door = _Door(state, mllp_server_context(settings))
+    door = _Door(state, listener_context(settings))
     listener = _bind(settings.mllp_host, settings.mllp_port)
     port = int(listener.getsockname()[1])
     logs.event(ROOM, "listening", port=port)
