@@ -110,7 +110,7 @@ def listening(state: NodeState) -> Iterator[Listener]:
     listener = Listener(state)
     handlers: list[evt.EventHandlerType] = [
         (evt.EVT_REQUESTED, _admit, [listener]),
-        (evt.EVT_C_ECHO, _echo),
+        (evt.EVT_C_ECHO, lambda _: SUCCESS),
         (evt.EVT_C_STORE, _store, [listener]),
         (evt.EVT_N_ACTION, answer_request, [state, listener.reporters, listener.stopping]),
         (evt.EVT_N_EVENT_REPORT, _reported, [state.database]),
@@ -249,16 +249,9 @@ def _reported(event: evt.Event, database: Database) -> tuple[int, None]:
     return take(event, database)
 
 
-def _echo(_event: evt.Event) -> int:
-    return SUCCESS
-
-
 def _store(event: evt.Event, listener: Listener) -> Dataset:
-    return store_object(listener.state, event, f"dimse:{_calling(event)}")
-
-
-def _calling(event: evt.Event) -> str:
-    return str(event.assoc.requestor.ae_title).strip()
+    calling = str(event.assoc.requestor.ae_title).strip()
+    return store_object(listener.state, event, f"dimse:{calling}")
 
 
 def begin_draft(store: Store, association: Association, message: DIMSEMessage) -> Draft | None:

@@ -17,9 +17,8 @@ __all__ = ["add_parts", "make_tables"]
 
 def make_tables(version: str, *names: str) -> None:
     """Make tables as they were in a version; what their foreign keys refer to is there already."""
-    metadata = _copied()
     for name in names:
-        table = metadata.tables[name]
+        table = _copied(name)
         for column in table.columns:
             column.system = _came(column) > version  # system columns are not made
         later = {part for part in table.constraints | table.indexes if _came(part) > version}
@@ -33,9 +32,8 @@ def add_parts(version: str, *names: str) -> None:
 
     A column with a constraint must be there: SQLite cannot add the constraint afterwards.
     """
-    metadata = _copied()
     for name in names:
-        table = metadata.tables[name]
+        table = _copied(name)
         there = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(name)}
         for column in table.columns:
             if _came(column) == version and column.name not in there:
@@ -45,14 +43,18 @@ def add_parts(version: str, *names: str) -> None:
                 index.create(op.get_bind())
 
 
-def _copied() -> sa.MetaData:
-    metadata = sa.MetaData(naming_convention=NAMES)
-    for table in METADATA.tables.values():
-        copy = table.to_metadata(metadata)
-        marks = {index.name: index.info for index in table.indexes}
-        for index in copy.indexes:
-            index.info.update(marks[index.name])
-    return metadata
+def _copied(name: str) -> sa.Table:
+    """Copy the definition of a table; of the tables that it refers to only their keys."""
+    table, metadata = METADATA.tables[name], sa.MetaData(naming_convention=NAMES)
+    copy = table.to_metadata(metadata)
+    marks = {index.name: index.info for index in table.indexes}
+    for index in copy.indexes:
+        index.info.update(marks[index.name])
+    for key in copy.foreign_keys:
+        referred, _, column = key.target_fullname.partition(".")
+        if referred not in metadata.tables:
+            sa.Table(referred, metadata, sa.Column(column, sa.Integer))
+    return copy
 
 
 def _came(part: sa.Column[object] | sa.Constraint | sa.Index) -> str:
