@@ -60,4 +60,5 @@ def _copied(name: str) -> sa.Table:
 def _came(part: sa.Column[object] | sa.Constraint | sa.Index) -> str:
     """Give the version with which a part came; empty if it came with its table."""
     columns = () if isinstance(part, sa.Column) else getattr(part, "columns", ())
-    return max((part.info.get("since", ""), *map(_came, columns)))
+    own: str = part.info.get("since", "")
+    return max((own, *map(_came, columns)))
