@@ -121,7 +121,8 @@ PEOPLE: Final = numbered_table(
 """`password_until` is set for a one-time password, which must be replaced before that time.
 Without `password_hash` the person comes by the OpenID Connect provider, and `subject` is the
 SHA-256 of the identifier that the provider gives. `totp_offered` becomes `totp_secret` with the
-first code; `totp_step` is the time step of the last code that was taken, so that each counts once."""
+first code; `totp_step` is the time step of the last code that was taken, so that each counts
+once."""
 
 ROLES: Final = sa.Table(
     "roles",
