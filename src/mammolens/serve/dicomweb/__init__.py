@@ -1,7 +1,7 @@
 """DICOMweb without HTTP: what a person or a machine may find and read, and in which form.
 
-`viewers` says who may know of what, `headers` keeps what can be searched for, `search` answers
-queries, `finding` lists the objects of a request, `media` chooses a form, `stored_object` and
+`headers` keeps what can be searched for, `search` answers queries, `finding` says who may know of
+what and lists the objects of a request, `media` chooses a form, `stored_object` and
 `bodies` give the bytes, `rendering` makes pictures for people, `access_notes` audits.
 """
 
@@ -20,7 +20,7 @@ from mammolens.serve.dicomweb.bodies import (
     object_parts,
     primed,
 )
-from mammolens.serve.dicomweb.finding import FoundObject, find_objects
+from mammolens.serve.dicomweb.finding import FoundObject, Viewer, find_objects
 from mammolens.serve.dicomweb.headers import HeaderIndex, NotReadyYet
 from mammolens.serve.dicomweb.matching import BadQuery, read_query
 from mammolens.serve.dicomweb.media import (
@@ -43,7 +43,6 @@ from mammolens.serve.dicomweb.rendering import (
 )
 from mammolens.serve.dicomweb.search import Found, search
 from mammolens.serve.dicomweb.stored_object import OpenObject, open_object
-from mammolens.serve.dicomweb.viewers import Viewer
 
 __all__ = [
     "DICOM",

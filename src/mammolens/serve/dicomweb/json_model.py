@@ -20,8 +20,6 @@ Attributes = dict[str, Any]
 """Attributes of the DICOM JSON Model by their tags, eight hexadecimal digits."""
 CHARSET: Final = "00080005"
 UTF_8: Final[Attributes] = {"vr": "CS", "Value": ["ISO_IR 192"]}
-INLINE_BYTES: Final = 16 << 10
-"""Binary values of the header are never longer than this; within sequences a table may be."""
 _DEFAULT_VRS: Final = {0x7FE00010: "OW", 0x7FE00008: "OF", 0x7FE00009: "OD"}
 
 

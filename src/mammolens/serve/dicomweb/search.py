@@ -18,10 +18,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.serve.dicomweb.attributes import Level, attributes_of
-from mammolens.serve.dicomweb.finding import first_of_uid, shown_headers
+from mammolens.serve.dicomweb.finding import Viewer, first_of_uid, may_know, shown_headers
 from mammolens.serve.dicomweb.json_model import CHARSET, UTF_8, Attributes
 from mammolens.serve.dicomweb.matching import Criterion, Query, fits
-from mammolens.serve.dicomweb.viewers import Viewer, may_know
 from mammolens.serve.record import EXAMS, HEADERS, Database
 
 __all__ = ["Found", "search"]
