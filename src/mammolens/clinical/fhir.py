@@ -13,12 +13,11 @@ from datetime import date
 from typing import Any, Final
 
 from mammolens.clinical.codes import condition_of_code, is_breast_cancer, item_of_code
-from mammolens.clinical.dates import read_day
 from mammolens.clinical.items import BIRTH_DATE, ITEMS, Kind, is_value, read_value
-from mammolens.clinical.records import ClinicalRecord
+from mammolens.clinical.records import ClinicalRecord, read_day
 from mammolens.core import ClinicalItem, Laterality
 from mammolens.errors import InvalidManifest
-from mammolens.pathology.fhir import read_resources
+from mammolens.pathology.fhir import number_of, read_resources
 
 __all__ = ["read_bundle"]
 
@@ -50,7 +49,7 @@ def read_bundle(data: bytes, source: str, today: date) -> Iterator[ClinicalRecor
     found: dict[str, list[ClinicalItem]] = {}
     for url, one in resources:
         if one.get("resourceType") == "Patient":
-            patient = _number(one)
+            patient = number_of(one)
             names |= {key: patient for key in (url, f"Patient/{one.get('id')}", patient) if key}
             found.setdefault(patient, [])
     if not found:
@@ -67,7 +66,7 @@ def read_bundle(data: bytes, source: str, today: date) -> Iterator[ClinicalRecor
             continue
         where = f"{source}, {kind}/{one.get('id', '?')}"
         try:
-            patient = _number(one) if kind == "Patient" else _patient_of(one, names, where)
+            patient = number_of(one) if kind == "Patient" else _patient_of(one, names, where)
             if kind == "Patient":
                 if born := read_day(str(one.get("birthDate") or ""), where, "birthDate", today):
                     found[patient].append(ClinicalItem(BIRTH_DATE, born.isoformat(), where))
@@ -85,11 +84,6 @@ def read_bundle(data: bytes, source: str, today: date) -> Iterator[ClinicalRecor
         found[patient] += _family(histories, today)
     for patient, items in found.items():
         yield ClinicalRecord(patient, tuple(items))
-
-
-def _number(one: Resource) -> str:
-    numbers = [str(i.get("value") or "") for i in one.get("identifier", ())]
-    return next(filter(None, numbers), "") or str(one.get("id", ""))
 
 
 def _patient_of(one: Resource, names: Mapping[str, str], source: str) -> str:

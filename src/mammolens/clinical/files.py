@@ -7,12 +7,12 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from mammolens.clinical.dates import last_day
 from mammolens.clinical.fhir import read_bundle
 from mammolens.clinical.hl7 import read_messages
-from mammolens.clinical.records import ClinicalData, ClinicalRecord
+from mammolens.clinical.records import ClinicalData, ClinicalRecord, last_day
 from mammolens.clinical.table import read_rows
 from mammolens.errors import InvalidManifest, MissingInput
+from mammolens.pathology.fhir import is_json
 from mammolens.pathology.hl7 import is_hl7
 
 __all__ = ["MAX_BYTES", "read_clinical", "read_content"]
@@ -53,7 +53,7 @@ def read_content(data: bytes, source: str, today: date | None = None) -> list[Cl
     day = today or last_day()
     if is_hl7(data):
         return list(read_messages(data, source, day))
-    if data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+    if is_json(data):
         return list(read_bundle(data, source, day))
     raise InvalidManifest(
         "the content is neither HL7 v2 nor FHIR R4 in JSON",
@@ -82,6 +82,6 @@ def _read(path: Path, today: date) -> Iterable[ClinicalRecord]:
             source=str(path),
             remedy="Give a file that you may read",
         ) from None
-    if is_hl7(data) or data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
+    if is_hl7(data) or is_json(data):
         return read_content(data, path.name, today)
     return read_rows(path, today)

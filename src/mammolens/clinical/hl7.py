@@ -5,18 +5,16 @@ Source: HL7 v2.5.1, 3.4.2 (PID) and 7.4.2 (OBX).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
 from mammolens.clinical.codes import item_of_code
-from mammolens.clinical.dates import read_day
 from mammolens.clinical.items import BIRTH_DATE, read_value
-from mammolens.clinical.records import ClinicalRecord
+from mammolens.clinical.records import ClinicalRecord, read_day
 from mammolens.core import ClinicalItem
 from mammolens.errors import InvalidManifest
-from mammolens.pathology.hl7 import split_message, unescape
+from mammolens.pathology.hl7 import messages, part, split_message
 
 __all__ = ["read_messages"]
 
@@ -33,23 +31,13 @@ def read_messages(data: bytes, source: str, today: date) -> Iterator[ClinicalRec
     DataError
         A message is of another kind, names no patient, or a value is impossible.
     """
-    starts = [m.start() for m in re.finditer(rb"(?:^|(?<=[\r\n\x0b]))MSH\|", data)]
-    for number, begin in enumerate(starts):
-        end = starts[number + 1] if number + 1 < len(starts) else len(data)
-        where = f"{source}, message {number + 1}" if len(starts) > 1 else source
-        yield from _read_message(data[begin:end], where, today)
+    for message, where in messages(data, source):
+        yield from _read_message(message, where, today)
 
 
 def _read_message(data: bytes, source: str, today: date) -> Iterator[ClinicalRecord]:
     segments, separators = split_message(data, source)
-    component, repetition = separators[1], separators[2]
-
-    def part(fields: Sequence[str], number: int, place: int = 0) -> str:
-        whole = fields[number] if number < len(fields) else ""
-        parts = whole.split(repetition)[0].split(component)
-        return unescape(parts[place], separators).strip() if place < len(parts) else ""
-
-    kind = part(segments[0], 8)
+    kind = part(segments[0], 8, separators)
     if kind not in _KINDS:
         raise InvalidManifest(
             f"the message is of the kind {kind[:10]!r}",
@@ -62,7 +50,7 @@ def _read_message(data: bytes, source: str, today: date) -> Iterator[ClinicalRec
         if fields[0] == "PID":
             if patient and items:
                 yield ClinicalRecord(patient, tuple(items))
-            patient, items, observed = part(fields, 3), [], None
+            patient, items, observed = part(fields, 3, separators), [], None
             if not patient:
                 raise InvalidManifest(
                     "the message names no patient",
@@ -70,12 +58,12 @@ def _read_message(data: bytes, source: str, today: date) -> Iterator[ClinicalRec
                     keyword="PID-3",
                     remedy="Send the patient identifier",
                 )
-            if born := read_day(part(fields, 7), source, "PID-7", today):
+            if born := read_day(part(fields, 7, separators), source, "PID-7", today):
                 items.append(ClinicalItem(BIRTH_DATE, born.isoformat(), source))
         elif fields[0] == "OBR":
-            observed = read_day(part(fields, 7), source, "OBR-7", today)
-        elif fields[0] == "OBX" and part(fields, 11).upper() not in _GONE:
-            named = [part(fields, 3, place) for place in (0, 1, 3, 4)]
+            observed = read_day(part(fields, 7, separators), source, "OBR-7", today)
+        elif fields[0] == "OBX" and part(fields, 11, separators).upper() not in _GONE:
+            named = [part(fields, 3, separators, place) for place in (0, 1, 3, 4)]
             name = item_of_code(named)
             if name is None:
                 continue
@@ -86,10 +74,12 @@ def _read_message(data: bytes, source: str, today: date) -> Iterator[ClinicalRec
                     keyword="OBX",
                     remedy="Send the PID first",
                 )
-            day = read_day(part(fields, 14), source, "OBX-14", today) or observed
-            coded = part(fields, 2) in ("CE", "CWE", "CNE")
-            text = (part(fields, 5, 1) if coded else "") or part(fields, 5)
-            for value, side in read_value(name, text, f"{source}, OBX", part(fields, 6)):
+            stated = part(fields, 14, separators)
+            day = read_day(stated, source, "OBX-14", today) or observed
+            coded = part(fields, 2, separators) in ("CE", "CWE", "CNE")
+            words = part(fields, 5, separators, 1) if coded else ""
+            text, unit = words or part(fields, 5, separators), part(fields, 6, separators)
+            for value, side in read_value(name, text, f"{source}, OBX", unit):
                 items.append(ClinicalItem(name, value, source, day, side))
     if patient:
         yield ClinicalRecord(patient, tuple(items))

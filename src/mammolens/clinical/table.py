@@ -7,9 +7,8 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from mammolens.clinical.dates import read_day
 from mammolens.clinical.items import ALIASES, BIRTH_DATE, ITEMS, read_value
-from mammolens.clinical.records import ClinicalRecord
+from mammolens.clinical.records import ClinicalRecord, read_day
 from mammolens.core import ClinicalItem
 from mammolens.errors import InvalidManifest
 from mammolens.tables import Row, Table, read_table

@@ -12,6 +12,7 @@ from typing import Final
 from mammolens.pathology.assertions import Assertion
 from mammolens.pathology.layout import Section
 from mammolens.pathology.mentions import Marked
+from mammolens.pathology.titles import TELLING
 from mammolens.pathology.values import Outcome, Statement
 
 __all__ = ["FINAL", "b_code_of", "c_code_outcomes"]
@@ -21,13 +22,7 @@ FINAL: Final = (Section.DIAGNOSIS, Section.SYNOPTIC)
 _CODE: Final = re.compile(
     r"(?<![a-z\d.])b ?-?([1-5]) ?-?\(?([abc])?\)?(?![\w.]\d|\w)(?! ?- ?b?\d)", re.IGNORECASE
 )
-_CODE_PLACE: Final = (
-    *FINAL,
-    Section.BODY,
-    Section.MICRO,
-    Section.COMMENT,
-    Section.ADDENDUM,
-)
+_CODE_PLACE: Final = TELLING - {Section.MARKERS}
 _CASSETTE: Final = re.compile(r"block|cassette|slide|section|specimen|vitamin|hepatitis|stage|pot ")
 
 

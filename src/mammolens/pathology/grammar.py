@@ -148,12 +148,7 @@ def _is_malignant(row: Marked) -> bool:
 
 
 def _doubted(one: SpecimenReading, reason: str) -> SpecimenReading:
-    if one.tissue is not Tissue.BREAST:
-        return one
-    statements = dict(one.statements)
-    evidence = statements[Property.OUTCOME].evidence
-    statements[Property.OUTCOME] = Statement(None, 0.0, evidence, reason)
-    return SpecimenReading(one.name, one.tissue, MappingProxyType(statements))
+    return one.doubted(reason) if one.tissue is Tissue.BREAST else one
 
 
 def _read_specimen(

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from types import MappingProxyType
 
 from mammolens.pathology.grammar import read_text
 from mammolens.pathology.reports import PathologyReport, ReportStatus
@@ -17,8 +16,6 @@ from mammolens.pathology.values import (
     MALIGNANT,
     Outcome,
     Property,
-    SpecimenReading,
-    Statement,
     TextReading,
     Tissue,
 )
@@ -158,13 +155,6 @@ def _compare(read: Sequence[ReportOutcome]) -> list[ReportOutcome]:
 
 def _doubted(one: ReportOutcome, reason: str) -> ReportOutcome:
     """Make every outcome of a report unsure, with the reason."""
-    specimens = tuple(_unsure(specimen, reason) for specimen in one.reading.specimens)
+    specimens = tuple(specimen.doubted(reason) for specimen in one.reading.specimens)
     doubts = (*one.reading.doubts, reason)
     return replace(one, reading=TextReading(specimens, doubts))
-
-
-def _unsure(specimen: SpecimenReading, reason: str) -> SpecimenReading:
-    statements = dict(specimen.statements)
-    stated = statements.get(Property.OUTCOME)
-    statements[Property.OUTCOME] = Statement(None, 0.0, stated.evidence if stated else (), reason)
-    return SpecimenReading(specimen.name, specimen.tissue, MappingProxyType(statements))

@@ -73,11 +73,7 @@ def completed(one: SpecimenReading, shared: Shared) -> SpecimenReading:
         side = next((found for found in sides if found is not None and not found.unsure), None)
         if side is not None:
             added[Property.LATERALITY] = _weaker(side)
-    if not added:
-        return one
-    statements = dict(one.statements) | added
-    ordered = {kind: statements[kind] for kind in Property if kind in statements}
-    return SpecimenReading(one.name, one.tissue, MappingProxyType(ordered))
+    return one.stating(added) if added else one
 
 
 def _weaker(stated: Statement) -> Statement:
@@ -135,13 +131,7 @@ def with_missing(
     reason = "the label of another specimen was not recognised"
     doubt = Statement(None, 0.0, (), reason)
     result = [
-        SpecimenReading(
-            one.name,
-            one.tissue,
-            MappingProxyType(dict(one.statements) | {Property.OUTCOME: doubt}),
-        )
-        if one.tissue is Tissue.BREAST
-        else one
+        one.stating({Property.OUTCOME: doubt}) if one.tissue is Tissue.BREAST else one
         for one in read
     ]
     lost = MappingProxyType({Property.OUTCOME: doubt})
