@@ -26,7 +26,7 @@ from mammolens.images.decoders.jpeg import stream_size
 from mammolens.images.decoders.pvrg import decode_pvrg
 from mammolens.images.files import ImageFile
 from mammolens.images.ics import CaseHeader, FilmScan, case_of, parse_ics
-from mammolens.images.limits import check_content, size_refusal
+from mammolens.images.limits import check_content, check_size
 from mammolens.images.raster import describe_raster
 
 __all__ = ["MAX_DENSITY", "describe_ljpeg", "looks_like_ljpeg", "optical_density", "read_ljpeg"]
@@ -96,9 +96,7 @@ def read_ljpeg(data: bytes, file: ImageFile) -> Mammogram:
     """
     case, film = _film_of(file)
     calibration = _calibration(case, file.name)
-    error = size_refusal(film.rows, film.columns, file.name)
-    if error is not None:
-        raise error
+    check_size(film.rows, film.columns, file.name)
     size = stream_size(data, file.name)
     if size.rows * size.columns != film.rows * film.columns:
         raise NotAnImage(

@@ -5,8 +5,8 @@ Find the header within limits, before a parser sees it:
     `walk` (go over the elements), `scan` (keep some of them), `bounded_header` (all together).
 
 Read values of the header:
-    `tags` (values of attributes), `charsets` (texts), `header` (identity and acquisition),
-    `views` (laterality and view position), `orientation`, `object_kind`, `pydicom_warnings`.
+    `tags` (values of attributes), `charsets` (texts), `header` (identity, acquisition and
+    orientation), `views` (laterality and view position), `object_kind`, `pydicom_warnings`.
 
 Decide whether the image is accepted:
     `acceptance` (class, frames, pixel format), `subject` (specimens, phantoms), `contrast`

@@ -10,7 +10,7 @@ from mammolens.images.dicom.partial_views import part_refusal
 from mammolens.images.dicom.pixels import READABLE_SYNTAXES, PixelFormat
 from mammolens.images.dicom.subject import subject_refusal
 from mammolens.images.dicom.tags import Tags
-from mammolens.images.limits import size_refusal
+from mammolens.images.limits import check_size
 
 __all__ = ["check_object", "pixel_format"]
 
@@ -145,9 +145,7 @@ def pixel_format(tags: Tags, transfer_syntax: str) -> PixelFormat:
         If the values are impossible, the picture is coloured, or the form is not supported.
     """
     rows, columns = _required(tags, "Rows"), _required(tags, "Columns")
-    error = size_refusal(rows, columns, tags.source)
-    if error is not None:
-        raise error
+    check_size(rows, columns, tags.source)
     if transfer_syntax not in READABLE_SYNTAXES:
         from pydicom.uid import UID
 

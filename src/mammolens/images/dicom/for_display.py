@@ -15,18 +15,10 @@ from mammolens.images.dicom.acceptance import pixel_format
 from mammolens.images.dicom.bounded_header import BIG_ENDIAN, read_bounded, wanted_of
 from mammolens.images.dicom.frames import PixelElement, pixel_element
 from mammolens.images.dicom.header import image_ref, source_header
-from mammolens.images.dicom.luts import (
-    Modality,
-    apply_modality,
-    modality_of,
-    padding_range,
-    voi_choices,
-)
-from mammolens.images.dicom.orientation import stated_orientation
+from mammolens.images.dicom.luts import Modality
 from mammolens.images.dicom.pixels import PixelFormat, stored_values
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
-from mammolens.images.dicom.reader import ELEMENT_HEAD_BYTES, parse_header
-from mammolens.images.dicom.streams import Plain
+from mammolens.images.dicom.reader import finished, parse_header, pixel_bytes
 from mammolens.images.dicom.tags import Tags
 
 if TYPE_CHECKING:
@@ -83,33 +75,14 @@ def read_for_display(data: bytes, source: str) -> ShownImage:
             "a colour picture is not shown", source=source, keyword="SamplesPerPixel"
         )
     frames = min(max(tags.integer("NumberOfFrames") or 1, 1), _MOST_FRAMES)
-    if isinstance(bounded.stream, Plain):
-        body = memoryview(data)[stream.tell() - len(bounded.scanned.pixel_head) :]
-    else:
-        body = memoryview(bounded.rest(ELEMENT_HEAD_BYTES + (frames + 1) * form.native_bytes))
-        bounded.finish()
+    body = pixel_bytes(data, stream, bounded, (frames + 1) * form.native_bytes)
     element = pixel_element(body, bounded.syntax == BIG_ENDIAN, tags)
     frame = (frames + 1) // 2
     if frames > 1:
         element = _one_of(element, frame, frames, form, tags)
     stored = stored_values(tags, form, element)
     with quiet_pydicom():
-        modality = modality_of(tags, form)
-        pixels = apply_modality(modality, stored)
-        voi = voi_choices(tags, form, modality, pixels)
-        padding = padding_range(tags, modality, form)
-        orientation = stated_orientation(tags, ref.laterality, ref.view_position)
-    mammogram = Mammogram(
-        ref=ref,
-        header=header,
-        pixels=pixels,
-        photometric=form.photometric,
-        voi=voi[0] if voi else None,
-        padding=padding,
-        cautions=tuple(tags.cautions),
-        other_voi=voi[1:],
-        orientation=orientation,
-    )
+        mammogram, modality = finished(tags, ref, header, form, stored)
     return ShownImage(mammogram, form, modality, frames, frame, tags.dataset, more)
 
 

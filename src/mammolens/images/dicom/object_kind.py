@@ -51,14 +51,9 @@ def object_kind(tags: Tags) -> ObjectKind:
     if sop_class in _PROJECTIONS:
         one = tags.integer("NumberOfFrames") in (None, 1)
         return ObjectKind.MAMMOGRAM if one else ObjectKind.STACK
-    if sop_class in _STACKS:
-        return ObjectKind.STACK
-    ending = sop_class.removeprefix(_STORAGE) if sop_class.startswith(_STORAGE) else ""
-    if ending.startswith(_DOCUMENTS):
-        return ObjectKind.DOCUMENT
-    if _within(ending, _OTHER_IMAGES):
-        return ObjectKind.OTHER_IMAGE
-    if _within(ending, _ANY_XRAY):
+    if (proven := _other_class(sop_class)) is not None:
+        return proven
+    if _within(sop_class, _ANY_XRAY):
         return _kind_by_subject(tags)
     # A private or a future class: an object without Rows has no picture.
     if sop_class and not tags.text("Rows"):
@@ -71,18 +66,21 @@ def kind_by_class(tags: Tags) -> ObjectKind:
 
     An object is a mammogram unless its class proves something else.
     """
-    sop_class = tags.text("SOPClassUID") or ""
+    return _other_class(tags.text("SOPClassUID") or "") or ObjectKind.MAMMOGRAM
+
+
+def _other_class(sop_class: str) -> ObjectKind | None:
+    """Give the kind of a class whose objects are never 2D mammograms, else ``None``."""
     if sop_class in _STACKS:
         return ObjectKind.STACK
-    ending = sop_class.removeprefix(_STORAGE) if sop_class.startswith(_STORAGE) else ""
-    if ending.startswith(_DOCUMENTS):
+    if sop_class.removeprefix(_STORAGE).startswith(_DOCUMENTS) and sop_class.startswith(_STORAGE):
         return ObjectKind.DOCUMENT
-    other = _within(ending, _OTHER_IMAGES)
-    return ObjectKind.OTHER_IMAGE if other else ObjectKind.MAMMOGRAM
+    return ObjectKind.OTHER_IMAGE if _within(sop_class, _OTHER_IMAGES) else None
 
 
-def _within(ending: str, classes: tuple[str, ...]) -> bool:
-    return any(ending == one or ending.startswith(one + ".") for one in classes)
+def _within(sop_class: str, classes: tuple[str, ...]) -> bool:
+    ends = (_STORAGE + one for one in classes)
+    return any(sop_class == end or sop_class.startswith(f"{end}.") for end in ends)
 
 
 def _kind_by_subject(tags: Tags) -> ObjectKind:

@@ -17,24 +17,30 @@ from mammolens.images.dicom.acceptance import check_object, pixel_format
 from mammolens.images.dicom.attributes import IDENTIFYING, READ, tags_of
 from mammolens.images.dicom.bounded_header import BIG_ENDIAN, BoundedHeader, read_bounded, wanted_of
 from mammolens.images.dicom.frames import pixel_element
-from mammolens.images.dicom.header import image_ref, source_header
-from mammolens.images.dicom.luts import apply_modality, modality_of, padding_range, voi_choices
+from mammolens.images.dicom.header import image_ref, source_header, stated_orientation
+from mammolens.images.dicom.luts import (
+    Modality,
+    apply_modality,
+    modality_of,
+    padding_range,
+    voi_choices,
+)
 from mammolens.images.dicom.object_kind import kind_by_class, object_kind
-from mammolens.images.dicom.orientation import stated_orientation
-from mammolens.images.dicom.pixels import stored_values
+from mammolens.images.dicom.pixels import PixelFormat, Pixels, stored_values
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.images.dicom.streams import Plain
 from mammolens.images.dicom.tags import Tags
 from mammolens.images.limits import MAX_BYTES, check_content
 
 __all__ = [
-    "ELEMENT_HEAD_BYTES",
     "HEAD_BYTES",
     "Described",
     "Parsed",
     "describe_dicom",
+    "finished",
     "looks_like_dicom",
     "parse_header",
+    "pixel_bytes",
     "read_dicom",
 ]
 
@@ -112,34 +118,46 @@ def read_dicom(data: bytes, source: str, path: Path | None) -> Mammogram:
         check_object(tags)
         form = pixel_format(tags, bounded.syntax)
         ref, header = image_ref(tags, path), source_header(tags, bounded.syntax)
-    if isinstance(bounded.stream, Plain):
-        body = memoryview(data)[stream.tell() - len(bounded.scanned.pixel_head) :]
-    else:
-        # Twice the size of the picture is enough to notice data after the picture.
-        body = memoryview(bounded.rest(ELEMENT_HEAD_BYTES + 2 * form.native_bytes))
-        bounded.finish()
+    # Twice the size of the picture is enough to notice data after the picture.
+    body = pixel_bytes(data, stream, bounded, 2 * form.native_bytes)
     element = pixel_element(body, bounded.syntax == BIG_ENDIAN, tags)
     stored = stored_values(tags, form, element)
     check_content(stored, source)
     form = replace(form, signed=stored.dtype.kind == "i")
     with quiet_pydicom() as more:
-        modality = modality_of(tags, form)
-        pixels = apply_modality(modality, stored)
-        voi = voi_choices(tags, form, modality, pixels)
-        padding = padding_range(tags, modality, form)
-        orientation = stated_orientation(tags, ref.laterality, ref.view_position)
+        mammogram, _ = finished(tags, ref, header, form, stored)
     _note_irregularities(tags, len(caught) + len(more))
-    return Mammogram(
+    return replace(mammogram, cautions=tuple(tags.cautions))
+
+
+def pixel_bytes(data: bytes, stream: BinaryIO, bounded: BoundedHeader, most: int) -> memoryview:
+    """Give the pixel data element; of a deflated data set at most `most` bytes of its value."""
+    if isinstance(bounded.stream, Plain):
+        return memoryview(data)[stream.tell() - len(bounded.scanned.pixel_head) :]
+    body = memoryview(bounded.rest(ELEMENT_HEAD_BYTES + most))
+    bounded.finish()
+    return body
+
+
+def finished(
+    tags: Tags, ref: ImageRef, header: SourceHeader, form: PixelFormat, stored: Pixels
+) -> tuple[Mammogram, Modality]:
+    """Make the mammogram of stored values: modality LUT, VOI, padding, orientation."""
+    modality = modality_of(tags, form)
+    pixels = apply_modality(modality, stored)
+    voi = voi_choices(tags, form, modality, pixels)
+    mammogram = Mammogram(
         ref=ref,
         header=header,
         pixels=pixels,
         photometric=form.photometric,
         voi=voi[0] if voi else None,
-        padding=padding,
-        cautions=tuple(tags.cautions),
+        padding=padding_range(tags, modality, form),
         other_voi=voi[1:],
-        orientation=orientation,
+        orientation=stated_orientation(tags, ref.laterality, ref.view_position),
+        cautions=tuple(tags.cautions),
     )
+    return mammogram, modality
 
 
 def _note_irregularities(tags: Tags, count: int) -> None:
