@@ -12,8 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mammolens.errors import NotAnImage, UnsupportedImage
-from mammolens.images.dicom.attributes import LONG_TEXTS, tags_of
-from mammolens.images.dicom.header_limits import MAX_LUT_BYTES
+from mammolens.images.dicom.attributes import LONG_TEXTS, MAX_LUT_BYTES, tags_of
 from mammolens.images.dicom.scan import Scanned, Wanted, scan
 from mammolens.images.dicom.streams import Forward, Inflated, Plain
 from mammolens.images.dicom.walk import Walk, is_explicit

@@ -12,14 +12,14 @@ from io import BytesIO
 from typing import NamedTuple
 
 from mammolens.errors import InputError, NotAnImage
-from mammolens.images.dicom.attributes import is_special
-from mammolens.images.dicom.header_limits import (
+from mammolens.images.dicom.attributes import (
     MAX_KEPT,
     MAX_KEPT_BYTES,
     MAX_LUT_BYTES,
     MAX_SEQUENCE_BYTES,
     MAX_TEXT_BYTES,
     MAX_VALUE_BYTES,
+    is_special,
 )
 from mammolens.images.dicom.streams import Plain
 from mammolens.images.dicom.walk import (

@@ -11,7 +11,7 @@ import zlib
 from typing import BinaryIO, Final
 
 from mammolens.errors import NotAnImage, UnsupportedImage
-from mammolens.images.dicom.header_limits import MAX_RATIO, RATIO_COUNTS_FROM_BYTES
+from mammolens.images.dicom.attributes import MAX_RATIO, RATIO_COUNTS_FROM_BYTES
 
 __all__ = ["Forward", "Inflated", "Plain"]
 

@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
-from mammolens.images.dicom.header_limits import (
+from mammolens.images.dicom.attributes import (
     MAX_DEPTH,
     MAX_INNER_STEPS,
     MAX_STEPS,

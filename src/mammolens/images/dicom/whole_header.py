@@ -13,8 +13,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mammolens.errors import NotAnImage
+from mammolens.images.dicom.attributes import MAX_STEPS
 from mammolens.images.dicom.bounded_header import BIG_ENDIAN, EXPLICIT, begun, file_head
-from mammolens.images.dicom.header_limits import MAX_STEPS
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.images.dicom.streams import Inflated
 from mammolens.images.dicom.walk import (
