@@ -21,7 +21,7 @@ from mammolens.pathology.reports import (
     moment,
 )
 
-__all__ = ["is_hl7", "messages", "part", "read_hl7", "split_message", "unescape"]
+__all__ = ["component", "is_hl7", "messages", "read_hl7", "split_message", "unescape"]
 
 _CHARSETS: Final = {
     "": "utf-8",
@@ -135,10 +135,10 @@ def _read_message(data: bytes, source: str) -> Iterator[PathologyReport]:
     patient, born, current = "", "", None
     for fields in segments[1:]:
         if fields[0] == "PID":
-            patient, current = part(fields, 3, separators), None
-            born = part(fields, 7, separators)
+            patient, current = component(fields, 3, separators), None
+            born = component(fields, 7, separators)
         elif fields[0] == "OBR":
-            number = part(fields, 3, separators) or part(fields, 2, separators)
+            number = component(fields, 3, separators) or component(fields, 2, separators)
             key = f"{patient}\n{number or len(orders)}"
             current = orders.setdefault(key, _Order(fields, patient, born))
         elif fields[0] == "OBX" and current is not None:
@@ -194,7 +194,7 @@ def _at(fields: Sequence[str], number: int) -> str:
     return fields[number] if number < len(fields) else ""
 
 
-def part(fields: Sequence[str], number: int, separators: str, place: int = 0) -> str:
+def component(fields: Sequence[str], number: int, separators: str, place: int = 0) -> str:
     """Give a component of the first repetition of a field, without escapes; "" if it is missing."""
     parts = _at(fields, number).split(separators[2])[0].split(separators[1])
     return unescape(parts[place], separators).strip() if place < len(parts) else ""
@@ -208,7 +208,7 @@ def _report(order: _Order, separators: str, source: str) -> PathologyReport:
             "the status of the report is not known", source=source, keyword="OBR-25",
             remedy="Send a status of HL7 table 0123",
         )  # fmt: skip
-    number = part(fields, 3, separators) or part(fields, 2, separators)
+    number = component(fields, 3, separators) or component(fields, 2, separators)
     kept: dict[tuple[str, ...], Sequence[str]] = {}
     for place, result in enumerate(order.results):
         state = _at(result, 11).strip().upper()
@@ -229,14 +229,14 @@ def _report(order: _Order, separators: str, source: str) -> PathologyReport:
             keyword="OBX-5",
             remedy="Send the text of the report in OBX segments of type TX or FT",
         )
-    accession = part(fields, 18, separators) or number
+    accession = component(fields, 18, separators) or number
     return PathologyReport(
         source,
         identifier(number, source, "OBR-3"),
         identifier(order.patient, source, "PID-3"),
         identifier(accession, source, "OBR-18"),
-        day_of(part(fields, 7, separators)),
-        moment(part(fields, 22, separators)),
+        day_of(component(fields, 7, separators)),
+        moment(component(fields, 22, separators)),
         status,
         text,
         day_of(order.birth_date),

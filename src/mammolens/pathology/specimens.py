@@ -13,9 +13,9 @@ from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.pathology.layout import Section, Sentence
-from mammolens.pathology.places import PLACE_MARK
 from mammolens.pathology.site import is_node, present_sides, sides_in
 from mammolens.pathology.titles import TELLING
+from mammolens.pathology.wholes import PLACE_MARK
 
 __all__ = ["Group", "group"]
 
