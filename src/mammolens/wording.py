@@ -141,7 +141,7 @@ def printable(text: str) -> str:
 
 
 def table_text(rows: Iterable[Iterable[object]], end: str = "\n") -> str:
-    """Write rows as CSV; what a spreadsheet would take for a formula is protected (`table_cell`)."""
+    """Write rows as CSV; text that a spreadsheet would take for a formula is protected."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator=end)
     for row in rows:

@@ -1,4 +1,9 @@
-"""Exposure, clipping and cut-off tissue, measured on the overview and the breast found in it."""
+"""Exposure, clipping, cut-off tissue and bright things, measured on the overview.
+
+Bright things that are not breast tissue are objects at the outline, and implants. Clips are not
+looked for: small bright objects by a top-hat filter were found on more than half of 60 sound
+pictures of rsna, whose processing makes calcifications and crossing fibres as bright.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +16,9 @@ import numpy.typing as npt
 
 from mammolens.core import Overview
 from mammolens.preprocess import BreastRegion, find_breast
+from mammolens.quality._masks import as_bytes, wider
 
-__all__ = ["Frame", "measure_frame"]
+__all__ = ["Frame", "Objects", "measure_frame", "measure_objects"]
 
 VERSION: Final = 2
 """Version of the masks that the verdict uses, whatever the model's card says."""
@@ -49,11 +55,7 @@ class Frame:
     def clipped(self) -> list[tuple[int, int, int, int]]:
         """Boxes of the largest parts of the breast that are pure white or black, at most three."""
         lost = ((self.grey >= _WHITE) | (self.grey <= _BLACK)) & self.mask
-        count, _, stats, _ = cv2.connectedComponentsWithStats(
-            np.ascontiguousarray(lost).view(np.uint8), connectivity=8
-        )
-        largest = sorted(stats[1:count].tolist(), key=lambda part: -part[4])[:3]
-        return [(y, x, y + h, x + w) for x, y, w, h, _ in largest]
+        return [box for box, _ in sorted(_parts(lost), key=lambda part: -part[1])[:3]]
 
 
 def measure_frame(overview: Overview) -> Frame | None:
@@ -102,3 +104,53 @@ def _to_the_left(
     width = grey.shape[1]
     box = row0, width - col1, row1, width - col0
     return grey[:, ::-1], region.mask[:, ::-1], box
+
+
+_BRIGHT: Final = 0.6
+"""An object outside the breast is at least this bright, by the range of greys. Chosen by hand."""
+_NEAR: Final = 0.02
+"""It lies at the breast if it is nearer than this, by the overview's longer side."""
+_SMALLEST: Final = 0.0005
+"""and larger than this share of the picture."""
+_DENSE: Final = 0.75
+"""An implant is brighter than this share of the breast's percentile 99."""
+
+
+@dataclass(frozen=True)
+class Objects:
+    """What was found: `at_breast` as boxes (row0, col0, row1, col1) of the overview with the chest
+    wall at the left; `implant` is the share of the breast that is one bright, even part, 0–1."""
+
+    at_breast: tuple[tuple[int, int, int, int], ...]
+    implant: float
+
+
+def measure_objects(frame: Frame) -> Objects:
+    """Look for bright objects beside the breast, and for an implant."""
+    foreign = (frame.grey > _BRIGHT * 255) & ~wider(frame.mask, 5)
+    reach = 2 * max(1, round(_NEAR * max(frame.grey.shape))) + 5
+    close = wider(frame.mask, reach)
+    least = _SMALLEST * frame.grey.size
+    parts = [(box, area) for box, area in _parts(foreign) if area >= least]
+    at_breast = [box for box, _ in parts if close[box[0] : box[2], box[1] : box[3]].any()]
+    bright = frame.grey[frame.mask]
+    level = _DENSE * float(np.quantile(bright, 0.99))
+    smooth = np.asarray(cv2.blur(frame.grey.astype(np.float32), (7, 7)))
+    even = (np.abs(frame.grey - smooth) < 0.02 * 255) & (smooth > level) & frame.mask
+    opened = cv2.morphologyEx(as_bytes(even), cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
+    largest = max((area for _, area in _parts(opened > 0)), default=0)
+    return Objects(tuple(at_breast), largest / float(bright.size))
+
+
+def _parts(
+    mask: np.ndarray[tuple[int, int], np.dtype[np.bool_]],
+) -> list[tuple[tuple[int, int, int, int], int]]:
+    """Boxes and areas of the connected parts of a mask (h, w)."""
+    if not mask.any():
+        return []
+    count, _, stats, _ = cv2.connectedComponentsWithStats(
+        np.ascontiguousarray(mask).view(np.uint8), connectivity=8
+    )
+    return [
+        ((int(y), int(x), int(y + h), int(x + w)), int(area)) for x, y, w, h, area in stats[1:count]
+    ]

@@ -21,18 +21,20 @@ from mammolens.core import (
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import DicomIds, RunInfo
 from mammolens.sinks import _dicom_codes as codes
-from mammolens.sinks._clinical import fusion_words, risk_words
 from mammolens.sinks._dicom_values import (
     carried_back,
     is_image_class,
     lacking_identifier,
     require_identifiers,
 )
-from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._statements import (
     category_thresholds,
+    fusion_words,
     prevalence_words,
     probability_words,
+    refused_words,
+    risk_words,
+    sort_refused,
     withheld_words,
 )
 from mammolens.sinks._worklist import images_in_order

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from mammolens.files import partial_path, whole_file
-from mammolens.sinks._artefact import Artefact
 from mammolens.sinks._registry import Sink
+from mammolens.sinks._run import Artefact
 from mammolens.sinks._worklist import Names
 from mammolens.wording import table_cell
 

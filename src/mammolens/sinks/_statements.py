@@ -1,24 +1,49 @@
-"""Sentences and numbers that all results for a PACS or RIS share.
+"""Sentences and numbers that all results share.
 
 A percentage means nothing without the prevalence that it is valid for. If the site has stated its
 own prevalence, results give probabilities as numbers with this prevalence. If not, a probability is
 given only in a sentence that names the prevalence of the model's data.
+
+The images of an exam that were not analysed are sorted by whether they may show a breast. Objects
+that are not images (presentation states, key object notes, reports, PDF) are not counted as "not
+analysed".
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from mammolens.core import Laterality, Prediction, TriageCategory
+from mammolens.analysis import shown_by
+from mammolens.clinical import ITEMS
+from mammolens.core import (
+    FusionResult,
+    Laterality,
+    ObjectKind,
+    Prediction,
+    PresentationIntent,
+    RiskStatement,
+    TriageCategory,
+    Unreadable,
+)
 from mammolens.sinks import RunInfo, TriageThreshold
-from mammolens.wording import percent, printable
+from mammolens.wording import percent, printable, view_name
 
 __all__ = [
     "BREAST_NAMES",
+    "Refused",
     "category_thresholds",
+    "contribution_words",
+    "fusion_words",
+    "missed_name",
     "percentage",
     "prevalence_words",
     "probability_words",
+    "refused_words",
+    "risk_words",
+    "sort_refused",
     "threshold_words",
     "withheld_words",
 ]
@@ -86,3 +111,135 @@ def withheld_words(prediction: Prediction) -> list[str]:
     """Explain why an exam below the lower threshold is not called low; empty for other exams."""
     messages = (printable(c.message) for c in prediction.cautions if c.name == "low_withheld")
     return [f"{words[:1].upper()}{words[1:]}." for words in messages]
+
+
+def contribution_words(fusion: FusionResult | None) -> list[str]:
+    """Describe each contribution, such as ``age +0.21`` or ``lump L +0.80``."""
+    return [
+        f"{one.name}{f' {one.laterality.value}' if one.laterality else ''} {one.log_odds:+.2f}"
+        for one in (fusion.contributions if fusion else ())
+    ]
+
+
+def fusion_words(prediction: Prediction) -> list[str]:
+    """Say in sentences how clinical data changed the scores; empty without a fusion."""
+    fusion = prediction.fusion
+    if fusion is None:
+        return []
+    unknown = ", ".join(ITEMS[name].title for name in fusion.missing)
+    rest = [f"Unknown, so they add nothing: {unknown}."] if unknown else []
+    if fusion.images_malignant is None:
+        return ["Clinical data may be part of the probability; they are hidden.", *rest]
+    alone = percent(fusion.images_malignant)
+    if not fusion.contributions:
+        return [f"The probability is that of the images alone ({alone}).", *rest]
+    added = "; ".join(contribution_words(fusion))
+    return [
+        f"Clinical data are part of the probability: the images alone give {alone}"
+        f" (added to the log-odds: {added}).",
+        *rest,
+    ]
+
+
+def risk_words(risk: RiskStatement | None) -> list[str]:
+    """State a risk as a sentence of its own."""
+    if risk is None:
+        return []
+    assumed = ", ".join(ITEMS[name].title for name in risk.assumed)
+    rule = f" Unknown, and taken as the least risk: {assumed}." if assumed else ""
+    return [
+        f"{risk.years}-year risk of invasive breast cancer {percent(risk.risk)} by {risk.model},"
+        f" not part of the score.{rule}"
+    ]
+
+
+_REASONS: Final = {
+    "IncompleteExam": "analysis given up",
+    "MissingAttribute": "header lacks what is needed",
+    "ModelError": "the model failed",
+    "NotAMammogram": "not a picture that the model reads",
+    "NotAWholeView": "a part of a breast, or magnified",
+    "NotAnImage": "damaged",
+    "UnsupportedImage": "stored in a form that is not read",
+}
+_OTHERS: Final = {
+    ObjectKind.STACK: "tomosynthesis",
+    ObjectKind.OTHER_IMAGE: "other pictures",
+    ObjectKind.MAMMOGRAM: "raw data of analysed images",
+    ObjectKind.UNKNOWN: "raw data of analysed images",
+}
+_NAMED: Final = 6
+"""Number of kinds of images that are named; the others are counted."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The images of an exam that have no score.
+
+    `missed` may show a breast: without them, the exam was analysed only in part. `passed_over` are
+    proven to be of another kind (tomosynthesis, ultrasound), or the raw data of analysed images.
+    """
+
+    missed: tuple[Unreadable, ...]
+    passed_over: tuple[Unreadable, ...]
+
+    @property
+    def images(self) -> tuple[Unreadable, ...]:
+        """All refused images, the missed ones first."""
+        return self.missed + self.passed_over
+
+
+def sort_refused(prediction: Prediction) -> Refused:
+    """Sort the refused images of an exam; documents are left out."""
+    missed: list[Unreadable] = []
+    passed_over: list[Unreadable] = []
+    for item in prediction.unreadable:
+        if not item.kind.is_image:
+            continue
+        unseen = item.kind.may_show_breast and not shown_by(prediction.images, item)
+        (missed if unseen else passed_over).append(item)
+    return Refused(tuple(missed), tuple(passed_over))
+
+
+def refused_words(prediction: Prediction) -> list[str]:
+    """Describe which images were not analysed and why; empty if all were analysed."""
+    refused = sort_refused(prediction)
+    return [*_missed_words(prediction, refused.missed), *_other_words(refused.passed_over)]
+
+
+def missed_name(item: Unreadable) -> str:
+    """Name a refused image by its view, with the reason.
+
+    Examples
+    --------
+    >>> missed_name(Unreadable("a.dcm", "NotAnImage", "a.dcm: truncated"))
+    'unknown view (damaged)'
+    """
+    view = view_name(item.source.ref) if item.source else "unknown view"
+    return f"{view} ({_reason(item)})"
+
+
+def _missed_words(prediction: Prediction, missed: Sequence[Unreadable]) -> Iterator[str]:
+    if not missed:
+        return
+    counts = Counter(map(missed_name, missed))
+    named = [f"{n} × {name}" if n > 1 else name for name, n in list(counts.items())[:_NAMED]]
+    left = sum(list(counts.values())[_NAMED:])
+    whole = len(prediction.images) + len(missed)
+    listed = ", ".join([*named, *([f"{left} more"] if left else [])])
+    yield f"Not analysed: {len(missed)} of {whole} images: {listed}."
+
+
+def _other_words(passed_over: Sequence[Unreadable]) -> Iterator[str]:
+    counts = Counter(_OTHERS[item.kind] for item in passed_over)
+    if counts:
+        yield f"Passed over: {', '.join(f'{n} {what}' for what, n in counts.items())}."
+
+
+def _reason(item: Unreadable) -> str:
+    ref = item.source.ref if item.source else None
+    if item.kind is ObjectKind.STACK:
+        return _OTHERS[item.kind]
+    if ref is not None and ref.presentation_intent is PresentationIntent.FOR_PROCESSING:
+        return "raw data, FOR PROCESSING"
+    return _REASONS.get(item.error, "not analysed")

@@ -31,8 +31,7 @@ from mammolens.sinks._fhir_parts import (
 )
 from mammolens.sinks._messages import ExamIdentity, identity_of
 from mammolens.sinks.reading import codes as birads
-from mammolens.sinks.reading.sentences import ai_sentences, mark_words, signature
-from mammolens.sinks.reading.words import Wording
+from mammolens.sinks.reading.words import Wording, ai_sentences, mark_words, signature
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["reading_bundle", "reading_fhir"]

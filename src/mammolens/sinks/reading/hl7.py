@@ -18,8 +18,7 @@ from mammolens.sinks._dicom_values import date, time
 from mammolens.sinks._hl7_segments import STUDY_REPORT, escape, lines, msh, pid, result, segment
 from mammolens.sinks._messages import ExamIdentity, identity_of
 from mammolens.sinks.reading import codes as birads
-from mammolens.sinks.reading.sentences import advice, ai_sentences, mark_words, signature
-from mammolens.sinks.reading.words import Wording
+from mammolens.sinks.reading.words import Wording, advice, ai_sentences, mark_words, signature
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["reading_hl7", "reading_message"]
