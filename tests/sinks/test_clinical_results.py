@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 
 from mammolens.core import ClinicalItem, Contribution, FusionResult, Laterality, RiskStatement
-from mammolens.sinks._statements import fusion_words
+from mammolens.sinks._clinical import fusion_words
 
 ITEMS = (
     ClinicalItem("age", 61.25, "RIS (t.csv, line 2)", date(2025, 1, 2)),

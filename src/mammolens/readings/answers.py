@@ -194,6 +194,13 @@ class Answer(_Part):
     comment: Words = ""
     urgent: Words = ""
 
+    def breasts(self) -> tuple[tuple[Laterality, BiRads | None, DensityCategory | None], ...]:
+        """Give each breast with its category and its density, the right one first."""
+        return (
+            (Laterality.RIGHT, self.assessments.right.birads, self.density.right),
+            (Laterality.LEFT, self.assessments.left.birads, self.density.left),
+        )
+
 
 def missing_fields(answer: Answer, sides: Collection[Laterality]) -> list[str]:
     """Name what must still be said before an answer stands.
@@ -317,6 +324,11 @@ class SignedReading:
     def source(self, uid: str) -> Source | None:
         """Give the image of a SOP Instance UID, if the exam has it."""
         return next((one for one in self.images if one.ref.sop_instance_uid == uid), None)
+
+    def marks_on(self, source: Source) -> list[tuple[int, Mark]]:
+        """Give the marks on an image, each with its number in the answer."""
+        numbered = enumerate(self.answer.findings, start=1)
+        return [(n, mark) for n, mark in numbered if mark.image == source.ref.sop_instance_uid]
 
     def side_of(self, mark: Mark) -> Laterality | None:
         """Give the breast that a mark lies on, as far as its image tells."""

@@ -21,6 +21,7 @@ from mammolens.core import (
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import DicomIds, RunInfo
 from mammolens.sinks import _dicom_codes as codes
+from mammolens.sinks._clinical import fusion_words, risk_words
 from mammolens.sinks._dicom_values import (
     carried_back,
     is_image_class,
@@ -29,11 +30,9 @@ from mammolens.sinks._dicom_values import (
 )
 from mammolens.sinks._statements import (
     category_thresholds,
-    fusion_words,
     prevalence_words,
     probability_words,
     refused_words,
-    risk_words,
     sort_refused,
     withheld_words,
 )

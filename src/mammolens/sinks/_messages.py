@@ -11,15 +11,14 @@ from mammolens import __version__
 from mammolens.core import ImageRef, ModelId, ObjectKind, Prediction, Source, SourceHeader
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import RunInfo
+from mammolens.sinks._clinical import fusion_words, risk_words
 from mammolens.sinks._dicom_values import is_image_class, is_uid
 from mammolens.sinks._statements import (
     Refused,
     category_thresholds,
-    fusion_words,
     missed_name,
     probability_words,
     refused_words,
-    risk_words,
     sort_refused,
     withheld_words,
 )

@@ -21,6 +21,7 @@ from mammolens import __version__
 from mammolens.clinical import ITEMS, item_words
 from mammolens.core import Criterion, Laterality, Prediction, Scores, TriageCategory
 from mammolens.sinks import Artefact, RunInfo
+from mammolens.sinks._clinical import contribution_words
 from mammolens.sinks._fhir_parts import (
     DCM,
     HL7,
@@ -46,7 +47,6 @@ from mammolens.sinks._messages import (
 from mammolens.sinks._quality import criterion_name, judged_views
 from mammolens.sinks._statements import (
     category_thresholds,
-    contribution_words,
     percentage,
     prevalence_words,
     probability_words,

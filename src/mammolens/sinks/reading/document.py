@@ -189,11 +189,7 @@ def draw_pictures(reading: SignedReading) -> Iterator[Picture]:
             display = make_display(mammogram, mammogram.photometric, LONGEST_PX)
         except InputError:
             continue
-        marks = [
-            (number, mark)
-            for number, mark in enumerate(reading.answer.findings, start=1)
-            if mark.image == source.ref.sop_instance_uid
-        ]
+        marks = reading.marks_on(source)
         picture = _drawn(display, mammogram, marks)
         yield Picture(source, encode_rgb(picture), tuple(number for number, _ in marks))
 

@@ -123,11 +123,7 @@ class _Writer:
 
     def _observations(self) -> Iterator[Json]:
         answer = self._reading.answer
-        sides = (
-            (Laterality.RIGHT, answer.assessments.right.birads, answer.density.right),
-            (Laterality.LEFT, answer.assessments.left.birads, answer.density.left),
-        )
-        for side, category, density in sides:
+        for side, category, density in answer.breasts():
             if category is not None:
                 value = birads.ASSESSMENTS[category]
                 yield self._observed(birads.ASSESSMENT, value, side, "birads")

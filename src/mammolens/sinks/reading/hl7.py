@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mammolens import __version__
+from mammolens.core import Laterality
 from mammolens.readings import SignedReading
 from mammolens.sinks import Artefact
 from mammolens.sinks._dicom_codes import Code
@@ -82,11 +83,8 @@ def _observations(reading: SignedReading, say: Wording, status: str) -> Iterator
 
 def _results(reading: SignedReading, say: Wording, status: str) -> Iterator[dict[int, str]]:
     answer = reading.answer
-    sides = (
-        ("right", answer.assessments.right.birads, answer.density.right),
-        ("left", answer.assessments.left.birads, answer.density.left),
-    )
-    for side, category, density in sides:
+    for laterality, category, density in answer.breasts():
+        side = "right" if laterality is Laterality.RIGHT else "left"
         if category is not None:
             value = _coded(birads.ASSESSMENTS[category])
             yield result("CWE", _named(birads.ASSESSMENT, side), value, status)

@@ -1,10 +1,10 @@
 """The words and sentences of a report for people.
 
 They come from message files: ``messages/en.json`` and so on. Keys are flat; a text may hold
-``{name}`` for a value. English is complete, and a test holds the
-other languages to its keys. `Wording.direction` is ``rtl`` for languages that run from the right.
-Print, page, FHIR and HL7 say the same, in the language that is asked for: what was found, what is
-recommended, what the AI said and cannot say.
+``{name}`` for a value. English is complete, and a test holds the other languages to its keys.
+`Wording.direction` is ``rtl`` for languages that run from the right. Print, page, FHIR and HL7 say
+the same, in the language that is asked for: what was found, what is recommended, what the AI said
+and cannot say.
 """
 
 from __future__ import annotations
@@ -116,14 +116,11 @@ _SIDES = (Laterality.RIGHT, Laterality.LEFT)
 
 def assessments(reading: SignedReading, say: Wording) -> list[tuple[str, str, str, str]]:
     """Give for each breast: its name, category, meaning and density."""
-    answer = reading.answer
-    densities = {Laterality.RIGHT: answer.density.right, Laterality.LEFT: answer.density.left}
     found: list[tuple[str, str, str, str]] = []
-    for side in _SIDES:
-        category = answer.assessments.of(side)
+    for side, category, density in reading.answer.breasts():
         meaning = say(f"category.{category or 'none'}")
-        density = say(f"density.{densities[side] or 'none'}")
-        found.append((say.breast(side), category or "–", meaning, density))
+        words = say(f"density.{density or 'none'}")
+        found.append((say.breast(side), category or "–", meaning, words))
     return found
 
 
