@@ -39,19 +39,6 @@ from mammolens.sinks._statements import (
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
 
-__all__ = [
-    "ExamSources",
-    "certainty",
-    "content_digest",
-    "exam_ref",
-    "exam_sources",
-    "exam_words",
-    "hierarchy",
-    "meaning_of_numbers",
-    "revised",
-    "summary_code",
-]
-
 
 def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DicomIds | None:
     """Give the earlier document of a sink that this run revises; ``None`` if there is none."""

@@ -21,8 +21,6 @@ from mammolens.wording import table_cell
 if TYPE_CHECKING:
     from mammolens.core import Prediction
 
-__all__ = ["INDEX", "INDEX_COLUMNS", "ExamNames", "SinkFiles", "exam_ids"]
-
 INDEX: Final = "index.csv"
 INDEX_COLUMNS: Final = ("file", "patient_id", "study_instance_uid")
 

@@ -28,15 +28,6 @@ from mammolens.sinks._quality import criterion_name, judged_views
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
 
-__all__ = [
-    "ExamRow",
-    "Shown",
-    "exam_context",
-    "refused_inputs",
-    "rendered",
-    "worklist_row",
-]
-
 Shown = Mapping[str, Callable[[Scores], float]]
 """The probabilities that the page shows, by the heading of their column."""
 

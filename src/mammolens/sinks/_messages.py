@@ -24,16 +24,6 @@ from mammolens.sinks._statements import (
 )
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated
 
-__all__ = [
-    "FAILED_WORDS",
-    "ExamIdentity",
-    "conclusion",
-    "exam_identity",
-    "identity_of",
-    "message_id",
-    "model_id",
-]
-
 FAILED_WORDS: Final = "Failed, not interpretable: nothing is known of this exam, it is not normal"
 
 

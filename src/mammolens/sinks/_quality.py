@@ -9,8 +9,6 @@ from mammolens.render import box_to_display
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import view_in_exam
 
-__all__ = ["criterion_name", "judged_views", "mark_lines", "poor_words"]
-
 
 def criterion_name(criterion: Criterion) -> str:
     """Give the name of a criterion as it is written for people."""

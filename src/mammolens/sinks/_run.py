@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from mammolens.core import ModelId
 
-__all__ = ["Artefact", "DicomIds", "RunInfo", "TriageThreshold"]
-
 
 @dataclass(frozen=True)
 class TriageThreshold:

@@ -28,20 +28,6 @@ from mammolens.core import (
 from mammolens.sinks import RunInfo, TriageThreshold
 from mammolens.wording import percent, printable, view_name
 
-__all__ = [
-    "BREAST_NAMES",
-    "Refused",
-    "category_thresholds",
-    "missed_name",
-    "percentage",
-    "prevalence_words",
-    "probability_words",
-    "refused_words",
-    "sort_refused",
-    "threshold_words",
-    "withheld_words",
-]
-
 BREAST_NAMES: Final = {
     Laterality.RIGHT: "right breast",
     Laterality.LEFT: "left breast",

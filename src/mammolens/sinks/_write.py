@@ -25,8 +25,6 @@ from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 if TYPE_CHECKING:
     from mammolens.core import Prediction, TriageCategory, Unreadable
 
-__all__ = ["LISTED", "RunRow", "RunSummary", "checked", "exam_artefacts", "write_run"]
-
 LISTED: Final = 10
 """How many refused inputs the summary of a run names."""
 
