@@ -49,6 +49,9 @@ INBREAST = re.compile(
 )
 RSNA = re.compile(r"(?P<patient>\d{1,6})_(?P<image>\d{4,12})")
 MIAS = re.compile(r"mdb(?P<number>\d{3})(?:\D.*)?")
+IMAGE_SUFFIXES = frozenset(
+    [".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".jp2", ".tif", ".tiff", ".pgm", ".ljpeg"]
+)
 SIDES = {side: Laterality(side[0]) for side in ("L", "R", "LEFT", "RIGHT")}
 PLAIN_VIEWS = ("CC", "MLO", "ML", "LM", "LMO", "XCCL", "XCCM")
 JOINED = re.compile(rf"([LR])({'|'.join(sorted(PLAIN_VIEWS, key=len, reverse=True))})")
@@ -95,11 +98,6 @@ def read_name(name: str) -> NameFacts:
     return _plain(stem)
 
 
-IMAGE_SUFFIXES = frozenset(
-    [".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".jp2", ".tif", ".tiff", ".pgm", ".ljpeg"]
-)
-
-
 def _sided(convention: str, match: re.Match[str], patient: str) -> NameFacts:
     side = SIDES[match["side"].upper()]
     return NameFacts(convention, patient, patient, side, ViewPosition(match["view"].upper()))
@@ -134,7 +132,8 @@ def _plain(stem: str) -> NameFacts:
 
 
 TABLES = ("train.csv", "manifest.csv")
-LEVELS_UP = 3
+FOLDERS = 3
+"""Folders in which a table is looked for: that of the image, and two above it."""
 MAX_TABLE_BYTES = 64 << 20
 COLUMNS = ("image_id", "laterality", "view")
 
@@ -165,7 +164,7 @@ def look_up(path: Path, *image_ids: str) -> TableRow | None:
         other, the row has only the fault.
     """
     folder = path.parent
-    for _ in range(LEVELS_UP):
+    for _ in range(FOLDERS):
         for name in TABLES:
             table = folder / name
             rows = _read(table, _modified(table))

@@ -143,6 +143,7 @@ class Sink:
 
 
 def _is_pattern(file: str) -> bool:
+    """Whether a pattern stays in the folder of results, and has fields only below its top."""
     bare = file.replace("{exam}", "").replace("{name}", "")
     return (
         not {"", ".", ".."}.intersection(file.split("/"))

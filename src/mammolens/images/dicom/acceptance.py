@@ -36,7 +36,7 @@ BY_MODALITY = {
     STORAGE + "7.3": "Multi-frame Grayscale Word Secondary Capture",
 }
 """Classes for any kind of picture; with modality MG, such an object is a mammogram."""
-STACKS = {
+REFUSED_STACKS = {
     STORAGE + "13.1.3": "Breast Tomosynthesis",
     STORAGE + "13.1.4": "Breast Projection X-Ray For Presentation",
     STORAGE + "13.1.5": "Breast Projection X-Ray For Processing",
@@ -69,9 +69,9 @@ def check_object(tags: Tags) -> None:
 def _class_refusal(tags: Tags) -> InputError | None:
     sop_class, modality = tags.text("SOPClassUID"), tags.code("Modality")
     intent = tags.code("PresentationIntentType")
-    if sop_class in STACKS:
+    if sop_class in REFUSED_STACKS:
         return UnsupportedImage(
-            f"{STACKS[sop_class]} stacks are not read",
+            f"{REFUSED_STACKS[sop_class]} stacks are not read",
             source=tags.source,
             keyword="SOPClassUID",
             remedy="Send the study's 2D or synthetic 2D views",
@@ -244,7 +244,7 @@ def _required(tags: Tags, keyword: str) -> int:
 
 _PROJECTIONS: Final = frozenset(STORAGE + end for end in ("13.1.4", "13.1.5"))
 """Breast Projection X-Ray: tomosynthesis projections, but also single 2D views (PS3.3 A.73)."""
-_STACKS: Final = frozenset(STORAGE + end for end in ("13.1.1", "13.1.2", "13.1.3"))
+_TOMOSYNTHESIS: Final = frozenset(STORAGE + end for end in ("13.1.1", "13.1.2", "13.1.3"))
 _DOCUMENTS: Final = ("9.", "11.", "88.", "104.", "38.", "78.", "79.", "481.3", "481.5", "481.8")
 """First digits of SOP classes without a picture: waveforms, presentation states, structured reports
 and key object notes, encapsulated documents, hanging protocols, measurements, RT structures."""
@@ -296,7 +296,7 @@ def kind_by_class(tags: Tags) -> ObjectKind:
 
 def _other_class(sop_class: str) -> ObjectKind | None:
     """Give the kind of a class whose objects are never 2D mammograms, else ``None``."""
-    if sop_class in _STACKS:
+    if sop_class in _TOMOSYNTHESIS:
         return ObjectKind.STACK
     if sop_class.removeprefix(STORAGE).startswith(_DOCUMENTS) and sop_class.startswith(STORAGE):
         return ObjectKind.DOCUMENT

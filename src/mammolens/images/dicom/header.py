@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +74,7 @@ def image_ref(tags: Tags, path: Path | None) -> ImageRef:
 
 def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
     """Collect the attributes that DICOM sinks copy into results."""
-    header = SourceHeader(
+    return SourceHeader(
         sop_class_uid=tags.text("SOPClassUID"),
         transfer_syntax_uid=transfer_syntax,
         patient_name="\\".join(tags.texts("PatientName")) or None,
@@ -108,8 +107,9 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
         burned_in_annotation=tags.code("BurnedInAnnotation"),
         conversion_type=tags.code("ConversionType"),
         admitting_diagnoses=tags.codes("AdmittingDiagnosesCodeSequence"),
+        # The last one: reading the texts above adds to these keywords.
+        undecoded=tuple(dict.fromkeys(tags.undecoded)),
     )
-    return replace(header, undecoded=tuple(dict.fromkeys(tags.undecoded)))
 
 
 def _other_patient_ids(tags: Tags) -> tuple[str, ...]:

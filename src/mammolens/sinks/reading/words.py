@@ -1,10 +1,8 @@
-"""The words and sentences of a report for people.
+"""Put a signed reading into sentences of one of four languages, for every form of its report.
 
-They come from message files: ``messages/en.json`` and so on. Keys are flat; a text may hold
-``{name}`` for a value. English is complete, and a test holds the other languages to its keys.
-`Wording.direction` is ``rtl`` for languages that run from the right. Print, page, FHIR and HL7 say
-the same, in the language that is asked for: what was found, what is recommended, what the AI said
-and cannot say.
+They say what was found, what is recommended, and what the AI said and cannot say. The words come
+from message files: ``messages/en.json`` and so on. Keys are flat; a text may hold ``{name}`` for a
+value. English is complete, and a test holds the other languages to its keys.
 """
 
 from __future__ import annotations
@@ -36,6 +34,7 @@ __all__ = [
 
 LANGUAGES: Final = ("en", "de", "hi", "ar")
 _FROM_THE_RIGHT: Final = frozenset({"ar", "fa", "he", "ur"})
+_SIDES: Final = (Laterality.RIGHT, Laterality.LEFT)
 
 
 @dataclass(frozen=True)
@@ -69,13 +68,13 @@ class Wording:
         return f"{side.value if side else '?'} {position.value if position else '?'}"
 
     def day(self, moment: datetime) -> str:
-        """Give a date and time in UTC."""
+        """Write a moment, which is in UTC, as the language does."""
         return moment.strftime(self("form.moment"))
 
-    def date(self, dicom: str | None) -> str:
+    def date(self, dicom_date: str | None) -> str:
         """Give a DICOM date; empty if there is none."""
         try:
-            return datetime.strptime(dicom or "", "%Y%m%d").strftime(self("form.date"))
+            return datetime.strptime(dicom_date or "", "%Y%m%d").strftime(self("form.date"))
         except ValueError:
             return ""
 
@@ -109,9 +108,6 @@ def wording(language: str) -> Wording:
         )
     folder = resources.files("mammolens.sinks.reading") / "messages"
     return Wording(language, json.loads((folder / f"{language}.json").read_text("utf-8")))
-
-
-_SIDES = (Laterality.RIGHT, Laterality.LEFT)
 
 
 def assessments(reading: SignedReading, say: Wording) -> list[tuple[str, str, str, str]]:
