@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from mammolens.core import Criterion, ImageQuality, Laterality, Mark, Standing, ViewPosition
-from mammolens.quality.places import Places
+from mammolens.quality.frame import Places
 from mammolens.quality.positioning import Positioning
 from mammolens.wording import view_name
 

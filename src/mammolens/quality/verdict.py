@@ -22,9 +22,8 @@ from mammolens.core import (
 )
 from mammolens.preprocess import Denoise, Pectoral, PreprocessConfig, prepare
 from mammolens.quality.criteria import judged, positioning_criteria, unknown
-from mammolens.quality.frame import Frame, measure_frame, measure_objects
+from mammolens.quality.frame import Frame, Places, measure_frame, measure_objects
 from mammolens.quality.gate import Outcome, judge
-from mammolens.quality.places import Places
 from mammolens.quality.positioning import measure_positioning
 from mammolens.quality.sharpness import Texture, measure_texture
 

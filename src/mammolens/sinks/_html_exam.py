@@ -24,7 +24,7 @@ from mammolens.core import (
     Unreadable,
 )
 from mammolens.sinks._clinical import fusion_words, risk_words
-from mammolens.sinks._quality import criterion_name, judged_views
+from mammolens.sinks._statements import criterion_name, judged_views
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
 

@@ -24,7 +24,7 @@ from mammolens.render import (
     outline_of,
     reduced,
 )
-from mammolens.sinks._quality import mark_lines
+from mammolens.sinks._statements import mark_lines
 from mammolens.wording import Place, percent, view_in_exam, view_name
 
 FULL_QUALITY: Final = 85

@@ -15,8 +15,7 @@ from mammolens.core import Laterality, Prediction, Unreadable
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._clinical import contribution_words
 from mammolens.sinks._finite import fail_if_not_finite
-from mammolens.sinks._quality import poor_words
-from mammolens.sinks._statements import refused_words, sort_refused
+from mammolens.sinks._statements import poor_words, refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
 from mammolens.wording import CATEGORY_WORDS, table_text, view_name
 
