@@ -21,7 +21,7 @@ from mammolens.data.manifest import Manifest, Record
 from mammolens.data.sources._ddsm_overlay import Overlay, parse_overlay
 from mammolens.data.sources._tree import count_caution, make_manifest
 from mammolens.errors import InputError
-from mammolens.images.ics import CaseHeader, case_of, parse_ics
+from mammolens.images.ljpeg import CaseHeader, case_of, parse_ics
 
 __all__ = ["build"]
 
