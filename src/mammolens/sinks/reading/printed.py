@@ -12,8 +12,7 @@ from dataclasses import asdict
 from importlib import resources
 from typing import Any, Final
 
-from mammolens._pages import templates
-from mammolens._typeset import FONTS, typeset
+from mammolens._pages import FONTS, templates, typeset
 from mammolens.readings import SignedReading
 from mammolens.sinks.reading.document import Document, make_document
 from mammolens.sinks.reading.words import Wording
