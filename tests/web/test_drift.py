@@ -138,6 +138,8 @@ def test_a_person_acknowledges_mutes_and_restarts(
     page.get_by_role("button", name="Restart: Mean grey of the breast").click()
     page.get_by_text("Mean before").wait_for(state="detached")
     assert alarmed(admin, altered) == []
+    chosen = page.get_by_label("Measure", exact=True).locator("option:checked")
+    assert chosen.inner_text() == "Mean grey of the breast (Not enough exams yet)"
     page.screenshot(path=SHOTS / "drift-restarted.png")
     desk.go("Drift")
     page.get_by_role("heading", name="Monitors").wait_for()

@@ -56,6 +56,11 @@ function Measures({ monitor, reload }: { readonly monitor: Monitor; reload(): vo
   if (condition === undefined && monitor.measures.length === 0) {
     return <p className="empty">{words.say("drift.waiting")}</p>;
   }
+  // A measure that was just restarted has no exams yet, and stays the one that is shown.
+  const measures =
+    condition === undefined
+      ? [...monitor.measures, { name: measure, condition: "waiting" as const }]
+      : monitor.measures;
   const alarm = points.data?.alarms.find((one) => one.ended_at === null) ?? null;
   return (
     <>
@@ -64,7 +69,7 @@ function Measures({ monitor, reload }: { readonly monitor: Monitor; reload(): vo
           label={words.say("drift.measure")}
           value={measure}
           change={setMeasure}
-          options={monitor.measures.map((one) => [
+          options={measures.map((one) => [
             one.name,
             `${named(one.name)} (${words.say(`drift.${one.condition}`)})`,
           ])}
