@@ -48,7 +48,7 @@ class Tap:
 
 
 def tapped(*names: str, threads: int = 1) -> tuple[ModelPackage, Tap]:
-    """Load the shipped package with inner tensors as further outputs."""
+    """Load the shipped package, without its density head, with inner tensors as further outputs."""
     model = ModelPackage.load(DEFAULT_MODEL, threads=threads)
     folder = Path(__file__).parents[1] / "src" / "mammolens" / "models" / DEFAULT_MODEL
     graph = onnx.load(folder / model.card.graph_file)
@@ -61,4 +61,4 @@ def tapped(*names: str, threads: int = 1) -> tuple[ModelPackage, Tap]:
         graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     tap = Tap(session, names)
-    return replace(model, _session=tap), tap
+    return replace(model, _session=tap, density=None), tap
