@@ -10,7 +10,6 @@ from __future__ import annotations
 from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
-from mammolens.serve.record.clinical_tables import CLINICAL_ITEMS
 from mammolens.serve.record.conditions import (
     CURRENT,
     IN_HANDS,
@@ -30,9 +29,7 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
-from mammolens.serve.record.field_tables import CONSENTS, SHARES
 from mammolens.serve.record.forms import MOST_ID, Form, Line, Moment, Number
-from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.monitor_tables import (
@@ -44,6 +41,7 @@ from mammolens.serve.record.monitor_tables import (
     Channel,
 )
 from mammolens.serve.record.outcome_tables import (
+    CLINICAL_ITEMS,
     DECISIONS,
     OUTCOMES,
     REPORTS,
@@ -54,7 +52,9 @@ from mammolens.serve.record.outcome_tables import (
 from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
     API_TOKENS,
+    DEVICES,
     PEOPLE,
+    REPEATS,
     ROLES,
     SESSIONS,
     SITES,
@@ -63,7 +63,6 @@ from mammolens.serve.record.people_tables import (
     ReadingMode,
     SignInMethod,
 )
-from mammolens.serve.record.phone_tables import DEVICES, REPEATS
 from mammolens.serve.record.reading_tables import (
     ADDENDA,
     AI_VIEWS,
@@ -72,12 +71,13 @@ from mammolens.serve.record.reading_tables import (
     READINGS,
     RECALLS,
     ROUNDS,
+    SHARES,
     ReadingRole,
     ReadingSlot,
     ReadingState,
     RoundState,
 )
-from mammolens.serve.record.rows import Page, from_row, page_of
+from mammolens.serve.record.rows import Page, page_of, read_as
 from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
@@ -93,10 +93,13 @@ from mammolens.serve.record.tables import (
     PRIORS,
     RESULTS,
     STEPS,
+    UNKNOWN_RANK,
     Role,
     WorkState,
 )
 from mammolens.serve.record.viewing_tables import (
+    CONSENTS,
+    HEADERS,
     OVERLAYS,
     PICTURES,
     PREFERENCES,
@@ -105,7 +108,6 @@ from mammolens.serve.record.viewing_tables import (
     PictureState,
     UploadState,
 )
-from mammolens.serve.record.worklist_columns import UNKNOWN_RANK
 from mammolens.serve.record.worklist_rows import (
     ExamHeader,
     Verdict,
@@ -211,7 +213,6 @@ __all__ = [
     "enter_verdict",
     "enter_views",
     "fold",
-    "from_row",
     "insert_once",
     "leases",
     "look_into",
@@ -220,6 +221,7 @@ __all__ = [
     "overview_lines",
     "page_of",
     "present",
+    "read_as",
     "read_failures",
     "read_overview",
     "server_time",

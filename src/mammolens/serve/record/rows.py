@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-__all__ = ["Page", "from_row", "page_of"]
+__all__ = ["Page", "page_of", "read_as"]
 
 T = TypeVar("T")
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
@@ -23,13 +23,18 @@ class Page(Generic[T]):
     next: int | None
 
 
-def from_row(kind: type[T], row: sa.Row[Any], **more: object) -> T:
+def read_as(kind: type[T], row: sa.Row[Any], **more: object) -> T:
     """Make a dataclass of the columns that have the names of its fields.
 
     Parameters
     ----------
     more
         Fields that are not columns; they take the place of columns of the same name.
+
+    Raises
+    ------
+    ValidationError
+        There is neither a column nor another value for a field, or a value has another type.
     """
     adapter: TypeAdapter[T] | None = _ADAPTERS.get(kind)
     if adapter is None:  # making one takes longer than using it a hundred times

@@ -24,7 +24,7 @@ from mammolens.serve.record import (
     Line,
     PersonRole,
     audit,
-    from_row,
+    read_as,
 )
 
 __all__ = [
@@ -134,7 +134,7 @@ def list_consents(state: NodeState, person: Person, exam_id: int) -> list[KeptCo
         if rows:
             audit.append(database, connection, person.actor, "consents_seen", exam_id)
     return [
-        from_row(
+        read_as(
             KeptConsent,
             row,
             **_opened(state, row),
