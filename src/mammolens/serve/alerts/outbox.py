@@ -39,9 +39,8 @@ def announce_drift(
     """Tell those who look after a site, within a write transaction, that the monitor alarmed."""
     wait_s = 60.0 * settings.monitor.gather_minutes
     if settings.alerts.mail is not None:
-        chiefs = PEOPLE.c.is_administrator
-        heads = _with_role(site_id, [PersonRole.ADMINISTRATOR])
-        for person_id in _people(connection, sa.or_(chiefs, heads)):
+        of_site = _with_role(site_id, [PersonRole.ADMINISTRATOR])
+        for person_id in _people(connection, sa.or_(PEOPLE.c.is_administrator, of_site)):
             _gather(database, connection, Channel.MAIL, person_id, count, wait_s)
     if settings.alerts.webhook is not None:
         _gather(database, connection, Channel.WEBHOOK, None, count, wait_s)
@@ -118,6 +117,7 @@ def _gather(
         ALERTS.c.state == WorkState.QUEUED.value,
         ALERTS.c.attempts == 0,
     )
+    # The state is asked for again: a sender may have taken the message meanwhile.
     added = connection.execute(
         ALERTS.update()
         .where(ALERTS.c.id == waiting.scalar_subquery(), ALERTS.c.state == WorkState.QUEUED.value)
