@@ -29,7 +29,6 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import numpy.typing as npt
-from mammolens.metrics.out_of_fold import patient_folds
 from trunk import LAST, MIDDLE, tapped
 
 from mammolens.analysis import score_prepared
@@ -40,6 +39,7 @@ from mammolens.data.splits import split_patients
 from mammolens.errors import InputError
 from mammolens.metrics import log_odds
 from mammolens.metrics.bootstrap import mean_statistic, patient_bootstraps, side_by_side
+from mammolens.metrics.probability import patient_folds
 from mammolens.metrics.ranking import auc_statistic
 from mammolens.preprocess import prepare
 
