@@ -43,7 +43,7 @@ from mammolens.core import (
     TriageCategory,
     Unreadable,
 )
-from mammolens.data.synthetic import synthetic_warnings
+from mammolens.data.summary import synthetic_warnings
 from mammolens.errors import InputError, ModelError
 from mammolens.exams import ExamPlan, load_exam, plan_exams
 from mammolens.images import find_files
@@ -327,8 +327,7 @@ def _age_cautions(model: ModelPackage, age_years: float | None) -> list[Caution]
 
 def _unscored(mammogram: Mammogram, error: InputError | ModelError) -> Unreadable:
     source = Source(mammogram.ref, mammogram.header)
-    kind = ObjectKind.MAMMOGRAM
-    return Unreadable(mammogram.ref.path, type(error).__name__, str(error), source, kind)
+    return Unreadable.of(error, mammogram.ref.path, source, ObjectKind.MAMMOGRAM)
 
 
 def _check_time(began: float, options: AnalysisOptions) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.pathology import SpecimenReading
-from mammolens.pathology.merging import merge
+from mammolens.pathology.outcomes import merge
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.outcomes.places import ViewPlace, places_of
 from mammolens.serve.outcomes.records import (
