@@ -22,6 +22,7 @@ from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import DicomIds, RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._clinical import fusion_words, risk_words
+from mammolens.sinks._density import density_words
 from mammolens.sinks._dicom_values import (
     carried_back,
     is_image_class,
@@ -236,6 +237,7 @@ def exam_words(prediction: Prediction, run: RunInfo) -> str:
         *refused,
         *not_validated(prediction),
         *risk_words(prediction.risk),
+        *density_words(prediction),
     ]
     return " ".join([*words, f"{DISCLAIMER}."])
 

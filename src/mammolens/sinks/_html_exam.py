@@ -24,6 +24,7 @@ from mammolens.core import (
     Unreadable,
 )
 from mammolens.sinks._clinical import fusion_words, risk_words
+from mammolens.sinks._density import density_words
 from mammolens.sinks._statements import criterion_name, judged_views
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
@@ -119,6 +120,7 @@ def exam_context(prediction: Prediction, shown: Shown) -> dict[str, Any]:
         "clinical": [_clinical_row(item) for item in prediction.clinical],
         "fusion": fusion_words(prediction),
         "risk": risk_words(prediction.risk),
+        "density": density_words(prediction),
         "findings": list(_findings(images, prediction)),
         "quality": list(_quality(prediction)),
         "folder": folder,

@@ -12,6 +12,7 @@ from mammolens.core import ImageRef, ModelId, ObjectKind, Prediction, Source, So
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import RunInfo
 from mammolens.sinks._clinical import fusion_words, risk_words
+from mammolens.sinks._density import density_words
 from mammolens.sinks._dicom_values import is_image_class, is_uid
 from mammolens.sinks._statements import (
     Refused,
@@ -152,6 +153,7 @@ def conclusion(prediction: Prediction, run: RunInfo) -> list[str]:
         *refused_words(prediction),
         *not_validated(prediction),
         *risk_words(prediction.risk),
+        *density_words(prediction),
         *corrects,
         f"Preliminary, by {model}. {DISCLAIMER}.",
     ]

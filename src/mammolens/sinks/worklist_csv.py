@@ -14,6 +14,7 @@ from mammolens.clinical import item_words
 from mammolens.core import Laterality, Prediction, Unreadable
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._clinical import contribution_words
+from mammolens.sinks._density import density_cell
 from mammolens.sinks._finite import fail_if_not_finite
 from mammolens.sinks._statements import poor_words, refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
@@ -42,6 +43,7 @@ COLUMNS: Final = {
     "contributions": "what each input of the fusion added to the log-odds, such as age +0.21",
     "clinical": "clinical data with value, source and date",
     "risk": "5-year risk of BCRAT, 0–1; no part of the scores",
+    "density": "breast density by the model: BI-RADS a to d, not sure; empty if unknown",
     "elapsed_s": "seconds of analysis",
     "prevalence": "share of malignant breasts that the probabilities stand for",
     "prevalence_from": "site, where it was stated; else model: that of the model's own data",
@@ -94,6 +96,7 @@ def exam_cells(prediction: Prediction, run: RunInfo) -> dict[str, str | int | fl
         "; ".join(contribution_words(prediction.fusion)),
         "; ".join(map(item_words, prediction.clinical)),
         _rounded(prediction.risk.risk if prediction.risk else None),
+        density_cell(prediction.density),
         round(prediction.elapsed_s, 2),
         prediction.prevalence,
         "site" if run.prevalence_stated else "model",
