@@ -32,7 +32,7 @@ from mammolens.data.manifest import Manifest
 from mammolens.errors import MammolensError
 from mammolens.metrics import auc_statistic, patient_bootstrap, softmax
 from mammolens.metrics.bootstrap import mean_statistic
-from mammolens.metrics.out_of_fold import patient_folds
+from mammolens.metrics.probability import patient_folds
 from mammolens.model import DEFAULT_MODEL, INPUT_NAME, ModelPackage, patient_digest, read_patients
 from mammolens.model.density import DensityHead, make_head, pooled_tensor
 from mammolens.model.package_files import open_package

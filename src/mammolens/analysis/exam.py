@@ -43,7 +43,7 @@ from mammolens.core import (
     TriageCategory,
     Unreadable,
 )
-from mammolens.data.synthetic import synthetic_warnings
+from mammolens.data.summary import synthetic_warnings
 from mammolens.errors import InputError, ModelError
 from mammolens.exams import ExamPlan, load_exam, plan_exams
 from mammolens.images import find_files

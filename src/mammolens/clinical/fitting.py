@@ -32,7 +32,7 @@ from mammolens.metrics import (
     patient_bootstraps,
     sigmoid,
 )
-from mammolens.metrics.out_of_fold import patient_folds
+from mammolens.metrics.probability import patient_folds
 
 __all__ = ["added_log_odds", "evaluate_fusion", "fit_fusion", "judge", "out_of_fold_fusion"]
 

@@ -19,8 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens._lettering import encode_rgb
-from mammolens._pages import templates
-from mammolens._typeset import FONTS, typeset
+from mammolens._pages import FONTS, templates, typeset
 from mammolens.core import Display, Mammogram, Source
 from mammolens.errors import InputError
 from mammolens.preprocess import make_display
