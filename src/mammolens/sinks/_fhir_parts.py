@@ -103,8 +103,17 @@ class BundleWriter(ABC):
         """Refer to a resource of this Bundle."""
         return {"reference": f"urn:uuid:{self.uuid(*what)}"}
 
-    def observation(self, status: str, code: Json, side: Laterality | None, said: Json) -> Json:
-        """Make an Observation of the exam or a breast; `said` has what is stated, and by whom."""
+    def observation(
+        self,
+        status: str,
+        code: Json,
+        side: Laterality | None,
+        said: Json,
+        *,
+        device: Json | None = None,
+        notes: Sequence[str] = (),
+    ) -> Json:
+        """Make an Observation of the exam or a breast; `said` has what is stated."""
         return {
             "status": status,
             "category": [{"coding": [coding((f"{HL7}observation-category", "imaging", ""))]}],
@@ -114,11 +123,22 @@ class BundleWriter(ABC):
             "issued": self.issued,
             **known(said),
             "bodySite": {"coding": [coding(_SITES[side])]},
+            "device": device,
             "derivedFrom": [self.link("ImagingStudy")],
+            "note": [{"text": note} for note in notes],
         }
 
-    def report(self, status: str, title: str, results: Sequence[Json], said: Json) -> Json:
-        """Make the DiagnosticReport; `said` has its conclusion, and who gave it."""
+    def report(
+        self,
+        status: str,
+        title: str,
+        results: Sequence[Json],
+        conclusion: str,
+        *,
+        by: Sequence[Json] = (),
+        codes: Sequence[Json] = (),
+    ) -> Json:
+        """Make the DiagnosticReport: its conclusion, in words and in codes, and who gave it."""
         return {
             "status": status,
             "category": [{"coding": [coding((f"{HL7}v2-0074", "RAD", "Radiology"))]}],
@@ -126,9 +146,12 @@ class BundleWriter(ABC):
             "subject": subject(self.identity),
             "effectiveDateTime": _study_day(self.identity),
             "issued": self.issued,
+            "performer": list(by),
+            "resultsInterpreter": list(by),
             "result": list(results),
             "imagingStudy": [self.link("ImagingStudy")],
-            **said,
+            "conclusion": conclusion,
+            "conclusionCode": list(codes),
         }
 
 

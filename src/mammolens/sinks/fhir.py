@@ -194,9 +194,8 @@ class _Writer(BundleWriter):
         stated += [(one.laterality, one.density) for one in self.prediction.breasts]
         for side, density in stated:
             if density is not None and density.category is not None:
-                value = concept(COMPOSITIONS[density.category])
-                said = self._observed(concept(COMPOSITION), side, {"valueCodeableConcept": value})
-                said["note"].append({"text": DENSITY_CAUTION})
+                value = {"valueCodeableConcept": concept(COMPOSITIONS[density.category])}
+                said = self._observed(concept(COMPOSITION), side, value, DENSITY_CAUTION)
                 which = side.value if side else "exam"
                 yield self.put("Observation", said, f"density {which}")
 
@@ -220,9 +219,10 @@ class _Writer(BundleWriter):
         text = "Clinical data known to the software"
         return self._observed({"text": text}, None, {"component": [*parts, *added]})
 
-    def _observed(self, code: Json, side: Laterality | None, said: Json) -> Json:
-        by = {"device": self.link("Device"), "note": [{"text": DISCLAIMER}]}
-        return self.observation("preliminary", code, side, said | by)
+    def _observed(self, code: Json, side: Laterality | None, said: Json, *notes: str) -> Json:
+        device = self.link("Device")
+        notes = (DISCLAIMER, *notes)
+        return self.observation("preliminary", code, side, said, device=device, notes=notes)
 
     def _risk(self, scores: Scores, basis: Json) -> Json:
         prediction, run = self.prediction, self.run
@@ -251,7 +251,7 @@ class _Writer(BundleWriter):
     def _report(self, results: Sequence[Json]) -> Json:
         words = " ".join(conclusion(self.prediction, self.run))
         title = "Mammography, AI second reader"
-        return self.report("preliminary", title, results, {"conclusion": words})
+        return self.report("preliminary", title, results, words)
 
     def _task(self, name: str, report: Json) -> Json:
         return {

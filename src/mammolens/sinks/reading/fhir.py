@@ -111,15 +111,11 @@ class _Writer(BundleWriter):
             f"{DISCLAIMER}.",
         ]
         coded = [answer.assessments.right.birads, answer.assessments.left.birads]
-        practitioner = [self.link("Practitioner")]
         return self.report(
             self.status,
             "Mammography",
             results,
-            {
-                "performer": practitioner,
-                "resultsInterpreter": practitioner,
-                "conclusion": " ".join(filter(None, words)),
-                "conclusionCode": [concept(birads.ASSESSMENTS[one]) for one in coded if one],
-            },
+            " ".join(filter(None, words)),
+            by=[self.link("Practitioner")],
+            codes=[concept(birads.ASSESSMENTS[one]) for one in coded if one],
         )
