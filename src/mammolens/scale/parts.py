@@ -179,21 +179,18 @@ def _schema() -> pyarrow.Schema:
     import pyarrow as pa
 
     text = pa.string()
+    kinds = dict.fromkeys(_WHOLE, pa.int32()) | dict.fromkeys(_REAL, pa.float64())
     failures = pa.list_(pa.struct([(name, text) for name in ("path", "error", "message")]))
     images = pa.list_(pa.struct([("path", text), ("sha256", text)]))
     return pa.schema(
         [
             ("kind", text),
-            *((name, _kind(pa, name)) for name in list(COLUMNS)[1:]),
+            *((name, kinds.get(name, text)) for name in list(COLUMNS)[1:]),
             ("failures", failures),
             ("images", images),
             ("model_sha256", text),
         ]
     )
-
-
-def _kind(pa: Any, name: str) -> Any:
-    return pa.int32() if name in _WHOLE else pa.float64() if name in _REAL else pa.string()
 
 
 Analyse = Callable[[ExamPlan, ModelPackage, AnalysisOptions], Prediction]

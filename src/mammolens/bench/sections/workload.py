@@ -221,7 +221,10 @@ def _reliability(evidence: Evidence, sample: Sample) -> dict[str, Any]:
 
 def _columns(columns: dict[str, _Float], *path: _Float) -> dict[str, list[float | None]]:
     kept = _thinned(*path) if path else slice(None)
-    return {name: [_number(v) for v in values[kept].tolist()] for name, values in columns.items()}
+    return {
+        name: [float(f"{v:.{_DIGITS}g}") if np.isfinite(v) else None for v in values[kept].tolist()]
+        for name, values in columns.items()
+    }
 
 
 def _thinned(along: _Float, up: _Float) -> npt.NDArray[np.intp]:
@@ -231,7 +234,3 @@ def _thinned(along: _Float, up: _Float) -> npt.NDArray[np.intp]:
         return np.arange(walked.size)
     places = np.searchsorted(walked, np.linspace(0.0, walked[-1], MOST_POINTS))
     return np.unique(np.clip(places, 0, walked.size - 1))
-
-
-def _number(value: float) -> float | None:
-    return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None

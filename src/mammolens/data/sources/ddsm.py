@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from mammolens.core import Box, Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import count_caution, make_manifest
+from mammolens.data.sources._tree import make_manifest
 from mammolens.errors import InputError
 from mammolens.images.ics import CaseHeader, case_of, parse_ics
 
@@ -83,7 +83,7 @@ def build(root: Path) -> Manifest:
             continue
         records += _films(case, path, root, notes)
     records.sort(key=lambda record: record.image_id)
-    cautions = (c for name, what in _NOTES.items() for c in count_caution(name, what, notes[name]))
+    cautions = ((name, what, notes[name]) for name, what in _NOTES.items())
     return make_manifest(records, cautions, root)
 
 
