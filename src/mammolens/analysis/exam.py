@@ -327,8 +327,7 @@ def _age_cautions(model: ModelPackage, age_years: float | None) -> list[Caution]
 
 def _unscored(mammogram: Mammogram, error: InputError | ModelError) -> Unreadable:
     source = Source(mammogram.ref, mammogram.header)
-    kind = ObjectKind.MAMMOGRAM
-    return Unreadable(mammogram.ref.path, type(error).__name__, str(error), source, kind)
+    return Unreadable.of(error, mammogram.ref.path, source, ObjectKind.MAMMOGRAM)
 
 
 def _check_time(began: float, options: AnalysisOptions) -> None:

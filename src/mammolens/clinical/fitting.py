@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import __version__
-from mammolens.clinical.dates import last_day
 from mammolens.clinical.fusion import Fusion, FusionInput
 from mammolens.clinical.fusion_table import FusionTable, read_fusion_table
+from mammolens.clinical.records import last_day
 from mammolens.core import ModelId
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (

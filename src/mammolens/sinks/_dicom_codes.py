@@ -6,8 +6,6 @@ from typing import Final, NamedTuple
 
 from mammolens.core import Laterality, ViewPosition
 
-__all__ = ["BREASTS", "SIDES", "VIEWS", "Code"]
-
 
 class Code(NamedTuple):
     """A coded concept: its value, its coding scheme and its meaning."""

@@ -29,28 +29,16 @@ from mammolens.sinks._dicom_values import (
     lacking_identifier,
     require_identifiers,
 )
-from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._statements import (
     category_thresholds,
     prevalence_words,
     probability_words,
+    refused_words,
+    sort_refused,
     withheld_words,
 )
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
-
-__all__ = [
-    "ExamSources",
-    "certainty",
-    "content_digest",
-    "exam_ref",
-    "exam_sources",
-    "exam_words",
-    "hierarchy",
-    "meaning_of_numbers",
-    "revised",
-    "summary_code",
-]
 
 
 def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DicomIds | None:

@@ -25,18 +25,9 @@ from mammolens.core import (
 )
 from mammolens.sinks._clinical import fusion_words, risk_words
 from mammolens.sinks._density import density_words
-from mammolens.sinks._quality import criterion_name, judged_views
+from mammolens.sinks._statements import criterion_name, judged_views
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
-
-__all__ = [
-    "ExamRow",
-    "Shown",
-    "exam_context",
-    "refused_inputs",
-    "rendered",
-    "worklist_row",
-]
 
 Shown = Mapping[str, Callable[[Scores], float]]
 """The probabilities that the page shows, by the heading of their column."""

@@ -47,9 +47,10 @@ from mammolens.sinks._messages import (
     message_id,
     model_id,
 )
-from mammolens.sinks._quality import criterion_name, judged_views
 from mammolens.sinks._statements import (
     category_thresholds,
+    criterion_name,
+    judged_views,
     percentage,
     prevalence_words,
     probability_words,

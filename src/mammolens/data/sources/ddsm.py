@@ -21,7 +21,7 @@ from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.sources._tree import make_manifest
 from mammolens.errors import InputError
-from mammolens.images.ics import CaseHeader, case_of, parse_ics
+from mammolens.images.ljpeg import CaseHeader, case_of, parse_ics
 
 __all__ = ["build", "parse_overlay"]
 

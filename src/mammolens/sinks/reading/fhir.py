@@ -29,8 +29,7 @@ from mammolens.sinks._fhir_parts import (
 )
 from mammolens.sinks._messages import ExamIdentity, identity_of
 from mammolens.sinks.reading import codes as birads
-from mammolens.sinks.reading.sentences import ai_sentences, mark_words, signature
-from mammolens.sinks.reading.words import Wording
+from mammolens.sinks.reading.words import Wording, ai_sentences, mark_words, signature
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["reading_bundle", "reading_fhir"]
@@ -115,11 +114,7 @@ class _Writer:
 
     def _observations(self) -> Iterator[Json]:
         answer = self._reading.answer
-        sides = (
-            (Laterality.RIGHT, answer.assessments.right.birads, answer.density.right),
-            (Laterality.LEFT, answer.assessments.left.birads, answer.density.left),
-        )
-        for side, category, density in sides:
+        for side, category, density in answer.breasts():
             if category is not None:
                 value = birads.ASSESSMENTS[category]
                 yield self._observed(birads.ASSESSMENT, value, side, "birads")

@@ -1,9 +1,10 @@
-"""Read clinical data from FHIR R4 in JSON.
+"""Read clinical data from messages: FHIR R4 in JSON, and ADT and ORU messages of HL7 v2.
 
-Patient, Observation, Condition, FamilyMemberHistory and QuestionnaireResponse are read. Every
-resource must name a patient of the file; a resource of another patient is refused.
+Of FHIR, Patient, Observation, Condition, FamilyMemberHistory and QuestionnaireResponse are read.
+Every resource must name a patient of the file; a resource of another patient is refused. Of HL7,
+the segments PID and OBX are read.
 
-Source: https://hl7.org/fhir/R4/.
+Source: https://hl7.org/fhir/R4/; HL7 v2.5.1, 3.4.2 (PID) and 7.4.2 (OBX).
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from datetime import date
 from typing import Any, Final
 
 from mammolens.clinical.codes import condition_of_code, is_breast_cancer, item_of_code
-from mammolens.clinical.dates import read_day
 from mammolens.clinical.items import BIRTH_DATE, ITEMS, Kind, is_value, read_value
-from mammolens.clinical.records import ClinicalRecord
+from mammolens.clinical.records import ClinicalRecord, read_day
 from mammolens.core import ClinicalItem, Laterality
 from mammolens.errors import InvalidManifest
-from mammolens.pathology.fhir import read_resources
+from mammolens.pathology.fhir import number_of, read_resources
+from mammolens.pathology.hl7 import component, messages, split_message
 
-__all__ = ["read_bundle"]
+__all__ = ["read_bundle", "read_messages"]
 
 Resource = Mapping[str, Any]
 _NOT_STATED: Final = frozenset(("entered-in-error", "cancelled", "registered", "in-progress"))
@@ -50,7 +51,7 @@ def read_bundle(data: bytes, source: str, today: date) -> Iterator[ClinicalRecor
     found: dict[str, list[ClinicalItem]] = {}
     for url, one in resources:
         if one.get("resourceType") == "Patient":
-            patient = _number(one)
+            patient = number_of(one)
             names |= {key: patient for key in (url, f"Patient/{one.get('id')}", patient) if key}
             found.setdefault(patient, [])
     if not found:
@@ -67,7 +68,7 @@ def read_bundle(data: bytes, source: str, today: date) -> Iterator[ClinicalRecor
             continue
         where = f"{source}, {kind}/{one.get('id', '?')}"
         try:
-            patient = _number(one) if kind == "Patient" else _patient_of(one, names, where)
+            patient = number_of(one) if kind == "Patient" else _patient_of(one, names, where)
             if kind == "Patient":
                 if born := read_day(str(one.get("birthDate") or ""), where, "birthDate", today):
                     found[patient].append(ClinicalItem(BIRTH_DATE, born.isoformat(), where))
@@ -85,11 +86,6 @@ def read_bundle(data: bytes, source: str, today: date) -> Iterator[ClinicalRecor
         found[patient] += _family(histories, today)
     for patient, items in found.items():
         yield ClinicalRecord(patient, tuple(items))
-
-
-def _number(one: Resource) -> str:
-    numbers = [str(i.get("value") or "") for i in one.get("identifier", ())]
-    return next(filter(None, numbers), "") or str(one.get("id", ""))
 
 
 def _patient_of(one: Resource, names: Mapping[str, str], source: str) -> str:
@@ -233,3 +229,70 @@ def _day(one: Resource, source: str, today: date, *keys: str) -> date | None:
         if day := read_day(text, source, key, today):
             return day
     return None
+
+
+_KINDS: Final = ("ADT", "ORU")
+_GONE: Final = frozenset(("D", "W", "X", "N", "I", "O"))
+"""OBX-11: deleted, wrong patient, cannot be obtained, not asked, still waited for."""
+
+
+def read_messages(data: bytes, source: str, today: date) -> Iterator[ClinicalRecord]:
+    """Read the records of a file; each PID begins a patient.
+
+    Raises
+    ------
+    DataError
+        A message is of another kind, names no patient, or a value is impossible.
+    """
+    for message, where in messages(data, source):
+        yield from _read_message(message, where, today)
+
+
+def _read_message(data: bytes, source: str, today: date) -> Iterator[ClinicalRecord]:
+    segments, separators = split_message(data, source)
+    kind = component(segments[0], 8, separators)
+    if kind not in _KINDS:
+        raise InvalidManifest(
+            f"the message is of the kind {kind[:10]!r}",
+            source=source,
+            keyword="MSH-9",
+            remedy="Send ADT or ORU",
+        )
+    patient, items, observed = "", list[ClinicalItem](), None
+    for fields in segments[1:]:
+        if fields[0] == "PID":
+            if patient and items:
+                yield ClinicalRecord(patient, tuple(items))
+            patient, items, observed = component(fields, 3, separators), [], None
+            if not patient:
+                raise InvalidManifest(
+                    "the message names no patient",
+                    source=source,
+                    keyword="PID-3",
+                    remedy="Send the patient identifier",
+                )
+            if born := read_day(component(fields, 7, separators), source, "PID-7", today):
+                items.append(ClinicalItem(BIRTH_DATE, born.isoformat(), source))
+        elif fields[0] == "OBR":
+            observed = read_day(component(fields, 7, separators), source, "OBR-7", today)
+        elif fields[0] == "OBX" and component(fields, 11, separators).upper() not in _GONE:
+            named = [component(fields, 3, separators, place) for place in (0, 1, 3, 4)]
+            name = item_of_code(named)
+            if name is None:
+                continue
+            if not patient:
+                raise InvalidManifest(
+                    "an OBX stands before the PID, so its patient is unknown",
+                    source=source,
+                    keyword="OBX",
+                    remedy="Send the PID first",
+                )
+            stated = component(fields, 14, separators)
+            day = read_day(stated, source, "OBX-14", today) or observed
+            coded = component(fields, 2, separators) in ("CE", "CWE", "CNE")
+            words = component(fields, 5, separators, 1) if coded else ""
+            text, unit = words or component(fields, 5, separators), component(fields, 6, separators)
+            for value, side in read_value(name, text, f"{source}, OBX", unit):
+                items.append(ClinicalItem(name, value, source, day, side))
+    if patient:
+        yield ClinicalRecord(patient, tuple(items))
