@@ -20,6 +20,7 @@ from mammolens.wording import DISCLAIMER
 __all__ = ["draw_curves", "open_journal"]
 
 _EVERY = 20
+_Table = Mapping[str, Sequence[float]]
 
 
 class Journal:
@@ -173,9 +174,6 @@ def _tensorboard(out: Path, step: int) -> Any:
 def _clock(seconds: float) -> str:
     minutes = round(seconds / 60)
     return f"{minutes // 60}h{minutes % 60:02d}" if minutes >= 60 else f"{minutes} min"
-
-
-_Table = Mapping[str, Sequence[float]]
 
 
 def draw_curves(run: Path) -> Path:

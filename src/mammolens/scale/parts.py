@@ -53,6 +53,9 @@ _REAL: Final = frozenset(
     }
 )
 _FACTS: Final = b"mammolens"
+Analyse = Callable[[ExamPlan, ModelPackage, AnalysisOptions], Prediction]
+_BLOCK: Final = 1000
+"""Shards in one folder, so that no folder has too many files to list."""
 
 
 @dataclass(frozen=True)
@@ -191,12 +194,6 @@ def _schema() -> pyarrow.Schema:
             ("model_sha256", text),
         ]
     )
-
-
-Analyse = Callable[[ExamPlan, ModelPackage, AnalysisOptions], Prediction]
-
-_BLOCK: Final = 1000
-"""Shards in one folder, so that no folder has too many files to list."""
 
 
 @dataclass(frozen=True)

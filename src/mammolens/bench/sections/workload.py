@@ -31,6 +31,11 @@ _Float = npt.NDArray[np.float64]
 
 _MULTIPLES: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Odds of the thresholds at which net benefit has an interval, in units of the prevalence's."""
+_FIRST: Final = (0.1, 0.2)
+_KEPT: Final = (0.90, 0.95, 0.99)
+_CURVE_POINTS = 60
+MOST_POINTS: Final = 120
+_DIGITS = 5
 
 
 class DecisionCurve(NamedTuple):
@@ -40,11 +45,6 @@ class DecisionCurve(NamedTuple):
     thresholds: _Float
     model: _Float
     recall_all: _Float
-
-
-_FIRST: Final = (0.1, 0.2)
-_KEPT: Final = (0.90, 0.95, 0.99)
-_CURVE_POINTS = 60
 
 
 def decision(evidence: Evidence) -> dict[str, Any]:
@@ -174,10 +174,6 @@ def _odds(share: float) -> float:
 
 def _risks(odds: _Float) -> _Float:
     return odds / (1 + odds)
-
-
-MOST_POINTS: Final = 120
-_DIGITS = 5
 
 
 def curves(evidence: Evidence) -> dict[str, Any]:
