@@ -38,7 +38,7 @@ from mammolens.serve.record import (
     ReadingRole,
     ReadingState,
     audit,
-    read_as,
+    from_row,
 )
 
 __all__ = [
@@ -240,6 +240,6 @@ def _read(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Sha
         .order_by(SHARES.c.id.desc())
     )
     return [
-        read_as(Share, row, is_locked=row.failures >= MOST_FAILURES)
+        from_row(Share, row, is_locked=row.failures >= MOST_FAILURES)
         for row in connection.execute(asked)
     ]

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from pydantic import TypeAdapter, ValidationError
 
-from mammolens.serve.record import SITES, Moment, Number, ReadingMode, page_of, read_as
+from mammolens.serve.record import SITES, Moment, Number, ReadingMode, from_row, page_of
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ def sites(database) -> list[int]:
 def test_a_row_gives_its_columns_and_what_is_added(database, sites):
     with database.read() as connection:
         row = connection.execute(sa.select(SITES).where(SITES.c.id == sites[0])).one()
-    seen = read_as(Seen, row, title=row.name.upper())
+    seen = from_row(Seen, row, title=row.name.upper())
     assert seen == Seen(sites[0], "SITE 0", ReadingMode.SECOND_READER)
     assert seen.reading_mode is ReadingMode.SECOND_READER
     with pytest.raises(ValidationError):
-        read_as(Seen, row)
+        from_row(Seen, row)
 
 
 def test_pages_give_every_row_once_the_newest_first(database, sites):

@@ -24,7 +24,7 @@ from mammolens.serve.record import (
     Database,
     PersonRole,
     audit,
-    read_as,
+    from_row,
 )
 
 __all__ = [
@@ -145,12 +145,12 @@ def monitor_note(row: sa.Row[Any]) -> MonitorNote:
     """Read the conditions from the state of a monitor."""
     state = state_of(row)
     measures = [MeasureNote(name, state.condition(name), state.count(name)) for name in NAMES]
-    return read_as(MonitorNote, row, measures=tuple(one for one in measures if one.exams))
+    return from_row(MonitorNote, row, measures=tuple(one for one in measures if one.exams))
 
 
 def alarm_note(row: sa.Row[Any]) -> AlarmNote:
     """Make the note of a row of `select_alarms`."""
-    return read_as(AlarmNote, row)
+    return from_row(AlarmNote, row)
 
 
 def acknowledge_alarm(database: Database, person: Person, alarm_id: int) -> AlarmNote:

@@ -32,7 +32,7 @@ from mammolens.serve.record import (
     Role,
     WorkState,
     batches,
-    read_as,
+    from_row,
 )
 
 __all__ = ["ExamAnswer", "ExamRow", "ExamState", "look_up", "notes_on", "plain", "select_exams"]
@@ -273,7 +273,7 @@ def _row(
         deliveries.setdefault(row.route, {})[row.state] = row.number
     newest = results[-1] if results else None
     views = {row.view for row in came if row.view and row.role == Role.INPUT.value}
-    return read_as(
+    return from_row(
         ExamRow,
         exam,
         category=newest.category if newest else None,

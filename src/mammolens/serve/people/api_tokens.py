@@ -17,7 +17,7 @@ from mammolens.errors import StorageError
 from mammolens.serve.people.person import Person, find_person
 from mammolens.serve.people.refusals import Refusal, Refused, change_one
 from mammolens.serve.people.sessions import new_secret, secret_hash
-from mammolens.serve.record import API_TOKENS, PEOPLE, Database, audit, read_as
+from mammolens.serve.record import API_TOKENS, PEOPLE, Database, audit, from_row
 from mammolens.serve.settings import PeopleSettings
 
 __all__ = ["ApiToken", "find_by_token", "list_tokens", "make_token", "revoke_token"]
@@ -78,7 +78,7 @@ def list_tokens(database: Database, person: Person) -> list[ApiToken]:
     with database.read() as connection:
         now = database.now(connection)
         asked = sa.select(API_TOKENS).where(*_live(person.id, now)).order_by(API_TOKENS.c.id)
-        return [read_as(ApiToken, row) for row in connection.execute(asked)]
+        return [from_row(ApiToken, row) for row in connection.execute(asked)]
 
 
 def revoke_token(database: Database, person: Person, token_id: int) -> None:

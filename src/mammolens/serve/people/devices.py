@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from mammolens.serve.people.person import Person, managed_person
 from mammolens.serve.people.refusals import Refusal, Refused, one_row
-from mammolens.serve.record import DEVICES, PEOPLE, Database, audit, read_as
+from mammolens.serve.record import DEVICES, PEOPLE, Database, audit, from_row
 from mammolens.serve.settings import PeopleSettings
 
 __all__ = [
@@ -72,7 +72,7 @@ def list_devices(database: Database, person: Person) -> list[Device]:
         .order_by(DEVICES.c.created_at.desc(), DEVICES.c.id)
     )
     with database.read() as connection:
-        return [read_as(Device, row) for row in connection.execute(asked)]
+        return [from_row(Device, row) for row in connection.execute(asked)]
 
 
 def release_key(database: Database, person: Person, device_id: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.serve.people.refusals import Refusal, Refused
-from mammolens.serve.record import API_TOKENS, PEOPLE, ROLES, SESSIONS, SITES, PersonRole, read_as
+from mammolens.serve.record import API_TOKENS, PEOPLE, ROLES, SESSIONS, SITES, PersonRole, from_row
 
 __all__ = [
     "Named",
@@ -107,7 +107,7 @@ def read_people(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> li
 
 
 def _person(row: sa.Row[Any], roles: Mapping[int, set[PersonRole]]) -> Person:
-    return read_as(
+    return from_row(
         Person,
         row,
         is_active=row.disabled_at is None,

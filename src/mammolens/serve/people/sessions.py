@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from mammolens.errors import StorageError
 from mammolens.serve.people.person import Person, find_person, managed_person
 from mammolens.serve.people.refusals import Refusal, Refused
-from mammolens.serve.record import PEOPLE, SESSIONS, Database, SignInMethod, audit, read_as
+from mammolens.serve.record import PEOPLE, SESSIONS, Database, SignInMethod, audit, from_row
 from mammolens.serve.settings import PeopleSettings
 
 __all__ = [
@@ -230,7 +230,7 @@ def list_sessions(
         holds = _holds(database.now(connection), settings)
         asked = sa.select(SESSIONS).where(SESSIONS.c.person_id == person_id, *holds)
         rows = connection.execute(asked.order_by(SESSIONS.c.id.desc())).all()
-    return [read_as(SessionNote, row) for row in rows]
+    return [from_row(SessionNote, row) for row in rows]
 
 
 def _holds(now: datetime, settings: PeopleSettings) -> tuple[sa.ColumnElement[bool], ...]:

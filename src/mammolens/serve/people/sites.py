@@ -25,9 +25,9 @@ from mammolens.serve.record import (
     ExamOrder,
     ReadingMode,
     audit,
+    from_row,
     insert_once,
     of_exam,
-    read_as,
 )
 
 __all__ = [
@@ -65,7 +65,7 @@ def list_sites(database: Database, asking: Person) -> list[Site]:
     """List the sites where a person has a role; administrators of the installation see all."""
     with database.read() as connection:
         rows = connection.execute(_visible(asking).order_by(SITES.c.name)).all()
-    return [read_as(Site, row) for row in rows]
+    return [from_row(Site, row) for row in rows]
 
 
 def read_site(database: Database, asking: Person, site_id: int) -> Site:
@@ -97,7 +97,7 @@ def make_site(database: Database, asking: Person, key: str, name: str) -> Site:
             raise Refused(Refusal.TAKEN)
         made = connection.execute(sa.select(SITES).where(SITES.c.key == key)).one()
         audit.append(database, connection, asking.actor, "site_made", site=key, name=name)
-    return read_as(Site, made)
+    return from_row(Site, made)
 
 
 def rename_site(database: Database, asking: Person, site_id: int, name: str) -> Site:
@@ -222,7 +222,7 @@ def _visible(asking: Person) -> sa.Select[Any]:
 
 
 def _read(connection: sa.Connection, asking: Person, site_id: int) -> Site:
-    return read_as(Site, one_row(connection, _visible(asking).where(SITES.c.id == site_id)))
+    return from_row(Site, one_row(connection, _visible(asking).where(SITES.c.id == site_id)))
 
 
 def _managed(connection: sa.Connection, asking: Person, site_id: int) -> Site:

@@ -38,9 +38,9 @@ from mammolens.serve.record import (
     ReadingState,
     RoundState,
     audit,
+    from_row,
     of_exam,
     page_of,
-    read_as,
 )
 
 __all__ = [
@@ -186,7 +186,7 @@ def _read(connection: sa.Connection, notice_id: int) -> Notice:
 
 
 def _notice(row: sa.Row[Any]) -> Notice:
-    return read_as(Notice, row, person=Named(row.person_id, row.display_name))
+    return from_row(Notice, row, person=Named(row.person_id, row.display_name))
 
 
 @dataclass(frozen=True)
@@ -259,4 +259,4 @@ def _visible_recalls(person: Person) -> sa.ColumnElement[bool]:
 
 
 def _recall(row: sa.Row[Any]) -> Recall:
-    return read_as(Recall, row)
+    return from_row(Recall, row)

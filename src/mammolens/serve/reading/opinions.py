@@ -33,9 +33,9 @@ from mammolens.serve.record import (
     ReadingRole,
     ReadingState,
     audit,
+    from_row,
     insert_once,
     page_of,
-    read_as,
 )
 
 __all__ = ["Opinion", "ask_opinion", "end_opinion", "list_opinions", "list_readers"]
@@ -191,4 +191,4 @@ def _opinions(person: Person) -> sa.Select[Any]:
 
 def _opinion(row: sa.Row[Any]) -> Opinion:
     person = Named(row.person_id, row.display_name)
-    return read_as(Opinion, row, person=person, asked_by=Named(row.asked_by, row.asking_name))
+    return from_row(Opinion, row, person=person, asked_by=Named(row.asked_by, row.asking_name))

@@ -33,8 +33,8 @@ from mammolens.serve.record import (
     ReadingState,
     Role,
     RoundState,
+    from_row,
     of_exam,
-    read_as,
 )
 
 __all__ = [
@@ -208,14 +208,14 @@ def _addenda(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[A
     )
     found: dict[int, tuple[Addendum, ...]] = {}
     for row in connection.execute(asked):
-        said = read_as(Addendum, row, person=Named(row.person_id, row.display_name))
+        said = from_row(Addendum, row, person=Named(row.person_id, row.display_name))
         found[row.reading_id] = (*found.get(row.reading_id, ()), said)
     return found
 
 
 def _reading(row: sa.Row[Any], addenda: tuple[Addendum, ...]) -> Reading:
     first = row.first_answer
-    return read_as(
+    return from_row(
         Reading,
         row,
         person=Named(row.person_id, row.display_name),

@@ -77,7 +77,7 @@ from mammolens.serve.record.reading_tables import (
     ReadingState,
     RoundState,
 )
-from mammolens.serve.record.rows import Page, page_of, read_as
+from mammolens.serve.record.rows import Page, from_row, page_of
 from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
@@ -213,6 +213,7 @@ __all__ = [
     "enter_verdict",
     "enter_views",
     "fold",
+    "from_row",
     "insert_once",
     "leases",
     "look_into",
@@ -221,7 +222,6 @@ __all__ = [
     "overview_lines",
     "page_of",
     "present",
-    "read_as",
     "read_failures",
     "read_overview",
     "server_time",

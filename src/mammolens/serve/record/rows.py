@@ -9,7 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-__all__ = ["Page", "page_of", "read_as"]
+__all__ = ["Page", "from_row", "page_of"]
 
 T = TypeVar("T")
 _ADAPTERS: Final[dict[type[Any], TypeAdapter[Any]]] = {}
@@ -23,7 +23,7 @@ class Page(Generic[T]):
     next: int | None
 
 
-def read_as(kind: type[T], row: sa.Row[Any], **more: object) -> T:
+def from_row(kind: type[T], row: sa.Row[Any], **more: object) -> T:
     """Make a dataclass of the columns that have the names of its fields.
 
     Parameters

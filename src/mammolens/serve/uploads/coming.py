@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.people import Person, Refusal, Refused, one_row
-from mammolens.serve.record import UPLOAD_MEMBERS, UPLOADS, UploadState, audit, read_as
+from mammolens.serve.record import UPLOAD_MEMBERS, UPLOADS, UploadState, audit, from_row
 from mammolens.serve.uploads.consents import (
     Consent,
     enter_consent,
@@ -188,7 +188,7 @@ def list_progress(connection: sa.Connection, person: Person) -> list[Progress]:
         .limit(MOST_LISTED)
     )
     rows = connection.execute(asked).all()
-    return [read_as(Progress, row) for row in rows]
+    return [from_row(Progress, row) for row in rows]
 
 
 def cancel_upload(state: NodeState, person: Person, upload_id: str) -> None:
@@ -339,4 +339,4 @@ def _own(connection: sa.Connection, person: Person, upload_id: str) -> sa.Row[An
 
 
 def _upload(row: sa.Row[Any]) -> Upload:
-    return read_as(Upload, row)
+    return from_row(Upload, row)

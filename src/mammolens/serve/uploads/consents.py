@@ -24,7 +24,7 @@ from mammolens.serve.record import (
     Line,
     PersonRole,
     audit,
-    read_as,
+    from_row,
 )
 
 __all__ = [
@@ -134,7 +134,7 @@ def list_consents(state: NodeState, person: Person, exam_id: int) -> list[KeptCo
         if rows:
             audit.append(database, connection, person.actor, "consents_seen", exam_id)
     return [
-        read_as(
+        from_row(
             KeptConsent,
             row,
             **_opened(state, row),

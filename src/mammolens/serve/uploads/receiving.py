@@ -33,8 +33,8 @@ from mammolens.serve.record import (
     UPLOADS,
     UploadState,
     audit,
+    from_row,
     insert_once,
-    read_as,
 )
 from mammolens.serve.uploads.coming import Upload, find_upload
 from mammolens.serve.uploads.consents import forget_consents
@@ -140,7 +140,7 @@ def read_result(state: NodeState, person: Person, upload_id: str) -> UploadResul
     )
     with state.database.read() as connection:
         rows = connection.execute(asked).all()
-    members = [read_as(MemberResult, row, exam_id=row.visible) for row in rows]
+    members = [from_row(MemberResult, row, exam_id=row.visible) for row in rows]
     return UploadResult(**vars(upload), members=members)
 
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from mammolens.serve.people import Person, Refusal, Refused
 from mammolens.serve.reading import exams_with_visible_ai
-from mammolens.serve.record import AUDIT, EXAMS, Moment, Number, Page, read_as
+from mammolens.serve.record import AUDIT, EXAMS, Moment, Number, Page, from_row
 
 __all__ = ["AuditEntry", "AuditQuestion", "list_audit"]
 
@@ -87,4 +87,4 @@ def _entry(row: sa.Row[Any], hides: bool) -> AuditEntry:
     detail: dict[str, Any] = json.loads(row.detail)
     if hides:
         detail = {key: value for key, value in detail.items() if key not in OF_THE_AI}
-    return read_as(AuditEntry, row, detail=detail)
+    return from_row(AuditEntry, row, detail=detail)

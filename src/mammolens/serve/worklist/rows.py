@@ -37,7 +37,7 @@ from mammolens.serve.record import (
     Role,
     RoundState,
     WorkState,
-    read_as,
+    from_row,
 )
 from mammolens.wording import percent
 
@@ -212,7 +212,7 @@ def _row(row: sa.Row[Any], complete_views: Collection[str]) -> ExamRow:
     views = tuple((row.views or "").split())
     # With the site: patients of two sites are never taken for one.
     key = f"{row.site_id}-{row.patient_key}" if row.site_id and row.patient_key else None
-    return read_as(
+    return from_row(
         ExamRow,
         row,
         patient=Patient(row.patient_id, row.patient_name, key, row.birth_date, _age(row), row.sex),
