@@ -25,7 +25,7 @@ from mammolens.serve.intake import receive
 from mammolens.serve.record import INSTANCES, insert_once
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web.app import build_app
-from mammolens.serve.web.turns import Turns
+from mammolens.serve.web.dicomweb_answers import Turns
 
 from .conftest import parts_of
 
@@ -273,7 +273,7 @@ def test_an_index_that_takes_long_asks_to_come_again(one, monkeypatch):
 
 
 def test_one_caller_does_not_take_all_turns(monkeypatch):
-    monkeypatch.setattr("mammolens.serve.web.turns.WAIT_S", 0.05)
+    monkeypatch.setattr("mammolens.serve.web.dicomweb_answers.WAIT_S", 0.05)
 
     async def go() -> None:
         turns = Turns(4)

@@ -209,7 +209,9 @@ def test_who_looks_after_a_site_sees_its_monitors_alone(database, clinic, add): 
     add([0.4], None)
     take_all(database)
     seen = {
-        name: {note.site_id for note in alarms.list_monitors(database, clinic[name], None, 50)[0]}
+        name: {
+            note.site_id for note in alarms.list_monitors(database, clinic[name], None, 50).items
+        }
         for name in ("admin", "head", "reader")
     }
     assert seen == {
@@ -219,7 +221,7 @@ def test_who_looks_after_a_site_sees_its_monitors_alone(database, clinic, add): 
     }
     elsewhere = next(
         note
-        for note in alarms.list_monitors(database, clinic["admin"], None, 50)[0]
+        for note in alarms.list_monitors(database, clinic["admin"], None, 50).items
         if note.site_id == clinic.elsewhere
     )
     for act in (
@@ -240,8 +242,9 @@ def test_pages_of_monitors_are_by_number(database, clinic, add):  # noqa: F811
     take_all(database)
     seen, before = [], None
     while True:
-        found, before = alarms.list_monitors(database, clinic["head"], before, 3)
-        seen += [note.id for note in found]
+        page = alarms.list_monitors(database, clinic["head"], before, 3)
+        before = page.next
+        seen += [note.id for note in page.items]
         if before is None:
             break
     assert len(seen) == len({*seen}) == 7
@@ -252,24 +255,22 @@ def test_an_alarm_is_acknowledged_once_and_ended_by_a_restart(database, clinic, 
     changed(clinic.site)
     take_all(database)
     head = clinic["head"]
-    seen, _ = alarms.list_alarms(database, head, open_only=True, before=None, limit=10)
+    seen = alarms.list_alarms(database, head, open_only=True, before=None, limit=10).items
     machine = next(one for one in seen if one.partition is Partition.MACHINE)
     known = alarms.acknowledge_alarm(database, head, machine.id)
     assert known.acknowledged_by == "head"
     with pytest.raises(Refused) as refused:
         alarms.acknowledge_alarm(database, clinic["admin"], machine.id)
     assert refused.value.why is Refusal.CHANGED
-    points, found, examples = alarms.measure_points(
-        database, head, machine.monitor_id, "mean_grey", sa.true()
-    )
-    assert len(points) == 240
-    assert found[0].id == machine.id
-    values = {point.exam_id: point.value for point in points}
-    assert len(examples) == 5
-    assert all(values[exam] > 0.6 for exam in examples)
+    seen = alarms.measure_points(database, head, machine.monitor_id, "mean_grey", sa.true())
+    assert len(seen.points) == 240
+    assert seen.alarms[0].id == machine.id
+    values = {point.exam_id: point.value for point in seen.points}
+    assert len(seen.examples) == 5
+    assert all(values[exam] > 0.6 for exam in seen.examples)
     note = alarms.restart_monitor(database, head, machine.monitor_id, ["mean_grey"])
     assert note.measures == ()
-    still, _ = alarms.list_alarms(database, head, open_only=True, before=None, limit=10)
+    still = alarms.list_alarms(database, head, open_only=True, before=None, limit=10).items
     assert machine.id not in {one.id for one in still}
     assert len(still) == 2
     actions = [row.action for row in rows(AUDIT)]
@@ -282,12 +283,10 @@ def test_an_alarm_is_acknowledged_once_and_ended_by_a_restart(database, clinic, 
 def test_exams_that_a_person_may_not_open_are_not_named(database, clinic, changed):  # noqa: F811
     changed(clinic.site)
     take_all(database)
-    note = alarms.list_monitors(database, clinic["head"], None, 1)[0][0]
-    points, _, examples = alarms.measure_points(
-        database, clinic["head"], note.id, "mean_grey", sa.false()
-    )
-    assert {point.exam_id for point in points} == {None}
-    assert examples == []
+    note = alarms.list_monitors(database, clinic["head"], None, 1).items[0]
+    seen = alarms.measure_points(database, clinic["head"], note.id, "mean_grey", sa.false())
+    assert {point.exam_id for point in seen.points} == {None}
+    assert seen.examples == []
 
 
 def test_values_of_an_ai_that_is_hidden_are_not_given(database, clinic, changed):  # noqa: F811
@@ -297,11 +296,11 @@ def test_values_of_an_ai_that_is_hidden_are_not_given(database, clinic, changed)
             OBSERVATIONS.update().values(measures='{"score": 0.5, "mean_grey": 0.4}')
         )
     take_all(database)
-    note = alarms.list_monitors(database, clinic["head"], None, 1)[0][0]
+    note = alarms.list_monitors(database, clinic["head"], None, 1).items[0]
     asked = database, clinic["head"], note.id
-    assert alarms.measure_points(*asked, "score", sa.false())[0] == []
-    assert alarms.measure_points(*asked, "score", sa.true())[0]
-    assert alarms.measure_points(*asked, "mean_grey", sa.false())[0]
+    assert alarms.measure_points(*asked, "score", sa.false()).points == []
+    assert alarms.measure_points(*asked, "score", sa.true()).points
+    assert alarms.measure_points(*asked, "mean_grey", sa.false()).points
 
 
 def test_a_decision_counts_once_an_exam(database, clinic, add, rows):  # noqa: F811
@@ -331,7 +330,7 @@ def test_the_table_of_the_command_line(database, clinic, changed):  # noqa: F811
 def test_ten_exams_are_not_enough(database, add, clinic):  # noqa: F811
     add(np.linspace(0.1, 0.9, 10), clinic.site)
     take_all(database)
-    for note in alarms.list_monitors(database, clinic["head"], None, 9)[0]:
+    for note in alarms.list_monitors(database, clinic["head"], None, 9).items:
         (measure,) = note.measures
         assert (measure.name, measure.condition, measure.exams) == (
             "mean_grey",

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from mammolens.serve.people import Refusal, Refused, passwords
-from mammolens.serve.people.attempts import Attempts
+from mammolens.serve.people.attempts import Attempts, of_code, of_sign_in
 
 
 class Clock:
@@ -28,7 +28,7 @@ def tries(attempts: Attempts, count: int, name: str = "alice", address: str = "1
     done = 0
     for _ in range(count):
         with contextlib.suppress(Refused):
-            attempts.spend_sign_in(name, address)
+            attempts.spend(of_sign_in(name, address))
             done += 1
     return done
 
@@ -46,7 +46,7 @@ def test_the_time_that_is_told_is_enough(tick):
     attempts = Attempts(tick)
     tries(attempts, 10)
     with pytest.raises(Refused) as caught:
-        attempts.spend_sign_in("alice", "10.0.0.1")
+        attempts.spend(of_sign_in("alice", "10.0.0.1"))
     assert caught.value.why is Refusal.TOO_MANY
     tick.now += caught.value.retry_after_s
     assert tries(attempts, 2) == 1
@@ -74,8 +74,8 @@ def test_one_address_tries_many_accounts_so_often(tick):
 def test_who_signs_in_gets_the_attempt_back(tick):
     attempts = Attempts(tick)
     for number in range(500):
-        attempts.spend_sign_in(f"n{number % 50}", "10.0.0.1")
-        attempts.give_back_sign_in(f"n{number % 50}", "10.0.0.1")
+        attempts.spend(of_sign_in(f"n{number % 50}", "10.0.0.1"))
+        attempts.give_back(of_sign_in(f"n{number % 50}", "10.0.0.1"))
     assert not attempts._spent
 
 
@@ -90,12 +90,12 @@ def test_names_of_a_flood_are_bounded(tick):
 def test_codes_have_their_own_limit(tick):
     attempts = Attempts(tick)
     for _ in range(10):
-        attempts.spend_code(1)
+        attempts.spend(of_code(1))
     with pytest.raises(Refused):
-        attempts.spend_code(1)
-    attempts.give_back_code(1)
-    attempts.spend_code(1)
-    attempts.spend_code(2)
+        attempts.spend(of_code(1))
+    attempts.give_back(of_code(1))
+    attempts.spend(of_code(1))
+    attempts.spend(of_code(2))
 
 
 def test_few_hash_at_a_time_and_few_wait(monkeypatch):

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 
 from mammolens.monitor import ExamValues
+from mammolens.readings import Answer
 from mammolens.serve import alarms, monitoring, people, reading
 from mammolens.serve.holdings import NodeState, Store, retention
 from mammolens.serve.people import Session, passwords
@@ -121,7 +122,7 @@ def _read(house: House, site: int) -> dict[str, int]:
     database, reader = house.database, house.person("north-reader")
     concurrent = ReadingMode.CONCURRENT
     people.set_reading(database, house.person("admin"), site, reading_mode=concurrent)
-    answer = reading.Answer.model_validate(
+    answer = Answer.model_validate(
         {"assessments": {"left": {"birads": "4"}}, "recall": True, "urgent": "Call today"}
     )
     exams = [_exam(house, site, number) for number in (1, 2)]
@@ -136,7 +137,7 @@ def _read(house: House, site: int) -> dict[str, int]:
         watched = ExamValues({"score": 0.0}, "MG1", "S1", "model")
         monitoring.enter_result(database, connection, exams[0], 1, watched)
     monitoring.take_in(database, NodeSettings())
-    monitor = alarms.list_monitors(database, house.person("admin"), None, 1)[0][0].id
+    monitor = alarms.list_monitors(database, house.person("admin"), None, 1).items[0].id
     with database.write() as connection:
         alarm = {"monitor_id": monitor, "measure": "score", "direction": "higher", "since": 1}
         alarm |= {"n_before": 0, "n_after": 1, "mean_before": 0.0, "mean_after": 0.0}

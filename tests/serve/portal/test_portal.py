@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from mammolens.errors import StorageError
 from mammolens.serve.holdings import open_state
-from mammolens.serve.people import passwords
-from mammolens.serve.portal import open_portal, pages
+from mammolens.serve.people import Refusal, passwords
+from mammolens.serve.portal import open_portal, pages, problems
 from mammolens.serve.record import AUDIT
 from mammolens.serve.settings import NodeSettings
 from mammolens.serve.web import serving
@@ -134,6 +134,10 @@ def test_texts_of_one_line_have_no_control_characters(stage, text):
 @pytest.mark.parametrize("place", ["/people/{}", "/sites/{}"])
 def test_numbers_that_cannot_be_are_refused(stage, place, number):
     assert stage.ask("admin", "GET", place.format(number)).status_code in (404, 422)
+
+
+def test_every_refusal_has_its_status():
+    assert {*problems.STATUSES} == {*Refusal}
 
 
 def test_a_body_is_small(stage):

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
+from mammolens.readings import Answer
 from mammolens.serve import reading
 from mammolens.serve.people import Refused
-from mammolens.serve.reading import Answer, ReadingStatus
+from mammolens.serve.reading import ReadingStatus
 from mammolens.serve.record import (
     EXAMS,
     JOBS,
@@ -447,7 +448,7 @@ def test_recalls_stay_listed_until_somebody_says_what_became_of_it(clinic, at_on
 
 def test_colleagues_are_listed_for_those_who_read(clinic):
     listed = reading.list_readers(clinic.database, clinic["reader"], before=None, limit=50)
-    assert sorted(one.display_name for one in listed.items) == ["guest", "second", "third"]
+    assert sorted(one.name for one in listed.items) == ["guest", "second", "third"]
     with pytest.raises(Refused):
         reading.list_readers(clinic.database, clinic["uploader"], before=None, limit=50)
 

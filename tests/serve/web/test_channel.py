@@ -16,7 +16,7 @@ from websockets.utils import accept_key
 
 from mammolens.errors import DeliveryError
 from mammolens.serve.exchange import Endpoint
-from mammolens.serve.web import channel, open_channel
+from mammolens.serve.web import open_channel, peers
 
 PATH = "/subscribers/MAMMOLENS"
 
@@ -53,7 +53,7 @@ def test_messages_come_as_they_were_sent():
 
 def test_pings_are_answered_and_sent(monkeypatch):
     answered = threading.Event()
-    monkeypatch.setattr(channel, "SILENCE_S", 0.2)
+    monkeypatch.setattr(peers, "SILENCE_S", 0.2)
 
     def handler(connection):
         assert connection.ping(b"are you there").wait(5)
@@ -148,13 +148,13 @@ def test_what_breaks_the_protocol_ends_the_channel(frames):
         read_on(opened)
 
 
-def read_on(opened: channel.Channel) -> None:
+def read_on(opened: peers.Channel) -> None:
     for _ in range(50):
         assert opened.read(0.1) is None
 
 
 def test_a_dead_connection_is_found_out(monkeypatch):
-    monkeypatch.setattr(channel, "SILENCE_S", 0.05)
+    monkeypatch.setattr(peers, "SILENCE_S", 0.05)
     with (
         answering(SWITCHED) as peer,
         open_channel(peer, PATH) as opened,

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mammolens.serve.dicomweb import parse_media_type
 from mammolens.serve.web._framing import (
     FREE_CHUNKS,
     BadFraming,
@@ -16,7 +17,6 @@ from mammolens.serve.web._framing import (
     check_head,
     check_partial_head,
 )
-from mammolens.serve.web._multipart import parse_media_type
 
 GET = b"GET / HTTP/1.1\r\nHost: node\r\n"
 

@@ -9,7 +9,6 @@ import pytest
 
 from mammolens.serve.holdings import NodeState, Store
 from mammolens.serve.settings import NodeSettings
-from mammolens.serve.web import guards
 from mammolens.serve.web.app import build_app
 
 testclient = pytest.importorskip("starlette.testclient")
@@ -139,14 +138,6 @@ def test_over_tls_browsers_are_asked_to_come_so_for_a_year(make_client):
     assert header not in make_client().get("/health/live").headers
     behind_proxy = make_client(proxied=True).get("/health/live")
     assert behind_proxy.headers[header] == "max-age=31536000"
-
-
-def test_a_route_may_have_its_own_headers(make_client, monkeypatch):
-    page = {"content-security-policy": "default-src 'self'"}
-    monkeypatch.setattr(guards, "ANSWER_HEADERS", guards.ANSWER_HEADERS | {"/health": page})
-    done = make_client().get("/health/live")
-    assert done.headers["content-security-policy"] == "default-src 'self'"
-    assert done.headers["x-frame-options"] == "DENY"
 
 
 @pytest.mark.parametrize(

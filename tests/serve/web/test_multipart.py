@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammolens.errors import NotAnImage
-from mammolens.serve.web._multipart import Multipart, parse_media_type
+from mammolens.serve.dicomweb import parse_media_type
+from mammolens.serve.web._multipart import Multipart
 
 BOUNDARY = "b0"
 
@@ -22,15 +23,7 @@ class Collected:
     def begin(self, headers: dict[str, str]):
         content, ended = bytearray(), []
         self.parts.append((headers, content, ended))
-
-        class Sink:
-            def write(self, piece: bytes) -> None:
-                content.extend(piece)
-
-            def end(self) -> None:
-                ended.append(True)
-
-        return Sink()
+        return content.extend, lambda: ended.append(True)
 
 
 def read(body: bytes, cuts: list[int], boundary: str = BOUNDARY) -> list[bytes]:

@@ -23,8 +23,7 @@ from mammolens.serve.record import (
     enter_verdict,
 )
 from mammolens.serve.worklist import ExamStatus, ListOrder, Question, list_exams
-from mammolens.serve.worklist.rows import exam_status
-from mammolens.serve.worklist.statuses import has_status
+from mammolens.serve.worklist.rows import exam_status, has_status
 
 from ..house import House
 

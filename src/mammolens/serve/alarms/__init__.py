@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from mammolens.serve.alarms.decisions import acknowledge_alarm, mute_monitor, restart_monitor
-from mammolens.serve.alarms.notes import AlarmNote, MonitorNote
+from mammolens.serve.alarms.notes import (
+    AlarmNote,
+    MonitorNote,
+    acknowledge_alarm,
+    mute_monitor,
+    restart_monitor,
+)
 from mammolens.serve.alarms.overview import (
-    Point,
+    MeasurePoints,
     list_alarms,
     list_monitors,
     measure_points,
@@ -14,8 +19,8 @@ from mammolens.serve.alarms.overview import (
 
 __all__ = [
     "AlarmNote",
+    "MeasurePoints",
     "MonitorNote",
-    "Point",
     "acknowledge_alarm",
     "list_alarms",
     "list_monitors",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,9 +20,9 @@ from mammolens.serve.alarms.notes import (
     visible_monitor,
 )
 from mammolens.serve.people import Person, Refusal, Refused, visible_exams
-from mammolens.serve.record import ALARMS, EXAMS, MONITORS, OBSERVATIONS, Database
+from mammolens.serve.record import ALARMS, EXAMS, MONITORS, OBSERVATIONS, Database, Page, page_of
 
-__all__ = ["Point", "list_alarms", "list_monitors", "measure_points", "read_monitor"]
+__all__ = ["MeasurePoints", "list_alarms", "list_monitors", "measure_points", "read_monitor"]
 
 EXAMPLES: Final = 5
 POINTS: Final = 300
@@ -40,19 +39,26 @@ class Point:
     exam_id: int | None
 
 
+@dataclass(frozen=True)
+class MeasurePoints:
+    """The newest values of a measure in their order, its alarms, and example exams.
+
+    The newest alarm is the first. Values of the examples are the farthest in its direction.
+    """
+
+    is_share: bool
+    points: list[Point]
+    alarms: list[AlarmNote]
+    examples: list[int]
+
+
 def list_monitors(
     database: Database, person: Person, before: int | None, limit: int
-) -> tuple[list[MonitorNote], int | None]:
-    """List the monitors of the sites that a person looks after, the newest first.
-
-    Returns
-    -------
-    The monitors, and `before` of the next page.
-    """
+) -> Page[MonitorNote]:
+    """List the monitors of the sites that a person looks after, the newest first."""
     asked = sa.select(MONITORS).where(looked_after(person))
     with database.read() as connection:
-        rows, following = _page(connection, asked, MONITORS.c.id, before, limit)
-    return [monitor_note(row) for row in rows], following
+        return page_of(connection, asked, MONITORS.c.id, before, limit, monitor_note)
 
 
 def read_monitor(database: Database, person: Person, monitor_id: int) -> MonitorNote:
@@ -68,14 +74,13 @@ def read_monitor(database: Database, person: Person, monitor_id: int) -> Monitor
 
 def list_alarms(
     database: Database, person: Person, *, open_only: bool, before: int | None, limit: int
-) -> tuple[list[AlarmNote], int | None]:
+) -> Page[AlarmNote]:
     """List alarms of the sites that a person looks after, the newest first."""
     asked = select_alarms().where(looked_after(person))
     if open_only:
         asked = asked.where(ALARMS.c.ended_at.is_(None))
     with database.read() as connection:
-        rows, following = _page(connection, asked, ALARMS.c.id, before, limit)
-    return [alarm_note(row) for row in rows], following
+        return page_of(connection, asked, ALARMS.c.id, before, limit, alarm_note)
 
 
 def measure_points(
@@ -84,7 +89,7 @@ def measure_points(
     monitor_id: int,
     measure: str,
     shown: sa.ColumnElement[bool],
-) -> tuple[list[Point], list[AlarmNote], list[int]]:
+) -> MeasurePoints:
     """Read the newest values of a measure, its alarms, and example exams of the newest alarm.
 
     Parameters
@@ -92,11 +97,6 @@ def measure_points(
     shown
         Condition over `EXAMS`: whose AI the person may see now. Of other exams, no value of the AI
         is given, because its time would name the exam; values of pictures have no exam.
-
-    Returns
-    -------
-    Values in their order, alarms with the newest first, and exams whose values are farthest in the
-    direction of the alarm.
 
     Raises
     ------
@@ -130,21 +130,8 @@ def measure_points(
         if row.may_open or measure not in _OF_AI
     ]
     found = [alarm_note(row) for row in alarms]
-    return points, found, _examples(points, found[0]) if found else []
-
-
-def _page(
-    connection: sa.Connection,
-    asked: sa.Select[Any],
-    key: sa.Column[Any],
-    before: int | None,
-    limit: int,
-) -> tuple[Sequence[sa.Row[Any]], int | None]:
-    """Read rows with smaller numbers than `before`, and `before` of the page that follows."""
-    if before is not None:
-        asked = asked.where(key < before)
-    rows = connection.execute(asked.order_by(key.desc()).limit(limit + 1)).all()
-    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+    is_share = next(one.is_share for one in MEASURES if one.name == measure)
+    return MeasurePoints(is_share, points, found, _examples(points, found[0]) if found else [])
 
 
 def _of(monitor: sa.Row[Any]) -> list[sa.ColumnElement[bool]]:

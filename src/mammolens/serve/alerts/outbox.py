@@ -6,7 +6,7 @@ and those that come meanwhile are counted in the message that waits already.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -39,9 +39,8 @@ def announce_drift(
     """Tell those who look after a site, within a write transaction, that the monitor alarmed."""
     wait_s = 60.0 * settings.monitor.gather_minutes
     if settings.alerts.mail is not None:
-        chiefs = PEOPLE.c.is_administrator
-        heads = _with_role(site_id, [PersonRole.ADMINISTRATOR])
-        for person_id in _people(connection, sa.or_(chiefs, heads)):
+        of_site = _with_role(site_id, [PersonRole.ADMINISTRATOR])
+        for person_id in _people(connection, sa.or_(PEOPLE.c.is_administrator, of_site)):
             _gather(database, connection, Channel.MAIL, person_id, count, wait_s)
     if settings.alerts.webhook is not None:
         _gather(database, connection, Channel.WEBHOOK, None, count, wait_s)
@@ -63,32 +62,16 @@ def announce_notice(
         return
     asked = _with_role(site_id, [PersonRole.UPLOADER, PersonRole.ADMINISTRATOR])
     for person_id in _people(connection, asked, PEOPLE.c.id != giver_id):
-        _enter(
-            database,
-            connection,
-            Channel.MAIL,
-            AlertKind.NOTICE,
-            wait_s=0.0,
-            person_id=person_id,
-            site_id=site_id,
-            notice_id=notice_id,
-        )
+        about = {"person_id": person_id, "site_id": site_id, "notice_id": notice_id}
+        _enter(database, connection, Channel.MAIL, AlertKind.NOTICE, 0.0, about)
 
 
 def enter_reminder(
     database: Database, connection: sa.Connection, sent: sa.Row[Any], minutes: float
 ) -> None:
     """Let the same person be reminded of a notice, unless it is acknowledged until then."""
-    _enter(
-        database,
-        connection,
-        Channel.MAIL,
-        AlertKind.REMINDER,
-        wait_s=60.0 * minutes,
-        person_id=sent.person_id,
-        site_id=sent.site_id,
-        notice_id=sent.notice_id,
-    )
+    about = {name: getattr(sent, name) for name in ("person_id", "site_id", "notice_id")}
+    _enter(database, connection, Channel.MAIL, AlertKind.REMINDER, 60.0 * minutes, about)
 
 
 def still_waits(connection: sa.Connection, notice_id: int | None) -> bool:
@@ -134,15 +117,15 @@ def _gather(
         ALERTS.c.state == WorkState.QUEUED.value,
         ALERTS.c.attempts == 0,
     )
+    # The state is asked for again: a sender may have taken the message meanwhile.
     added = connection.execute(
         ALERTS.update()
         .where(ALERTS.c.id == waiting.scalar_subquery(), ALERTS.c.state == WorkState.QUEUED.value)
         .values(total=ALERTS.c.total + count)
     )
     if not added.rowcount:
-        _enter(
-            database, connection, channel, AlertKind.DRIFT, wait_s, person_id=person_id, count=count
-        )
+        about = {"person_id": person_id}
+        _enter(database, connection, channel, AlertKind.DRIFT, wait_s, about, count)
 
 
 def _enter(
@@ -151,24 +134,18 @@ def _enter(
     channel: Channel,
     kind: AlertKind,
     wait_s: float,
-    *,
-    person_id: int | None = None,
-    site_id: int | None = None,
-    notice_id: int | None = None,
+    about: Mapping[str, int | None],
     count: int = 1,
 ) -> None:
     now = database.now(connection)
-    connection.execute(
-        ALERTS.insert().values(
-            channel=channel.value,
-            kind=kind.value,
-            person_id=person_id,
-            site_id=site_id,
-            notice_id=notice_id,
-            total=count,
-            state=WorkState.QUEUED.value,
-            attempts=0,
-            not_before=now + timedelta(seconds=wait_s),
-            created_at=now,
-        )
-    )
+    row = {
+        **about,
+        "channel": channel.value,
+        "kind": kind.value,
+        "total": count,
+        "state": WorkState.QUEUED.value,
+        "attempts": 0,
+        "not_before": now + timedelta(seconds=wait_s),
+        "created_at": now,
+    }
+    connection.execute(ALERTS.insert().values(row))

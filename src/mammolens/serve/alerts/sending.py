@@ -17,10 +17,9 @@ import sqlalchemy as sa
 
 from mammolens.errors import ConfigError
 from mammolens.serve import logs
+from mammolens.serve.alerts.channels import post_message, send_mail
 from mammolens.serve.alerts.loop import repeating
-from mammolens.serve.alerts.mail import send_mail
 from mammolens.serve.alerts.outbox import enter_reminder, still_waits
-from mammolens.serve.alerts.webhook import post_message
 from mammolens.serve.alerts.words import message_of
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.record import (

@@ -28,7 +28,6 @@ from mammolens.serve.holdings.rekey import rekey
 from mammolens.serve.holdings.retention import check_plausible, count_expired, expire, expired_lines
 from mammolens.serve.holdings.state import (
     NodeState,
-    Notices,
     join_state,
     look_state,
     open_state,
@@ -45,7 +44,6 @@ __all__ = [
     "SOURCE",
     "Draft",
     "NodeState",
-    "Notices",
     "ReceivedObject",
     "Seal",
     "Store",

@@ -118,7 +118,9 @@ def verify_backup(folder: Path) -> BackupReport:
         if len(files) != count:
             raise _broken(folder, f"{name} holds {len(files)} files, not {count}")
     if report.database == SQLITE:
-        _check_sqlite(folder, report)
+        file = (folder / SQLITE).absolute()
+        with _opened(f"sqlite:///file:{file}?mode=ro&uri=true") as connection:
+            _check_rows(connection, folder, report)
     return report
 
 
@@ -156,7 +158,11 @@ def restore(settings: NodeSettings, folder: Path) -> BackupReport:
         else:
             _restore_postgres(folder / POSTGRES, url)
         _flush(data)
-    _check_restored(settings, report)
+    with (
+        contextlib.closing(open_database(settings.database_url)) as database,
+        database.read() as connection,
+    ):
+        _check_rows(connection, data, report)
     return report
 
 
@@ -248,20 +254,6 @@ def _call(program: str, arguments: Sequence[str], url: sa.URL) -> None:
     if done.returncode:
         reason = done.stderr.strip().partition("\n")[0]
         raise StorageError(f"{program} failed ({reason})", source=plain)
-
-
-def _check_sqlite(folder: Path, report: BackupReport) -> None:
-    with _opened(f"sqlite:///file:{(folder / SQLITE).absolute()}?mode=ro&uri=true") as connection:
-        _check_rows(connection, folder, report)
-
-
-def _check_restored(settings: NodeSettings, report: BackupReport) -> None:
-    database = open_database(settings.database_url)
-    try:
-        with database.read() as connection:
-            _check_rows(connection, settings.data, report)
-    finally:
-        database.close()
 
 
 def _check_rows(connection: sa.Connection, folder: Path, report: BackupReport) -> None:

@@ -125,7 +125,8 @@ def open_seal(
     if settings is None:
         return None
     keys, pseudonyms = _keys(settings)
-    sealed = _read_keyring(database)
+    with database.read() as connection:
+        sealed: bytes | None = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one_or_none()
     if sealed is None and not read_only:
         first = {"id": KEYRING_ROW, "sealed": _close(keys[0], pseudonyms, PSEUDONYMS)}
         with database.write() as connection:
@@ -141,12 +142,6 @@ def _keys(settings: DeidentifySettings) -> tuple[tuple[SealingKey, ...], bytes]:
     secrets = (settings.key, *settings.old_keys)
     derived = [_derived(secret.get_secret_value()) for secret in secrets]
     return tuple(SealingKey(bits[64:], bits[32:64]) for bits in derived), derived[-1][:32]
-
-
-def _read_keyring(database: Database) -> bytes | None:
-    with database.read() as connection:
-        sealed: bytes | None = connection.execute(sa.select(KEYRING.c.sealed)).scalar_one_or_none()
-    return sealed
 
 
 def unseal(seal: Seal | None, content: bytes, about: bytes = RESULT) -> bytes:

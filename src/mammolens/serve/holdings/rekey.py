@@ -74,18 +74,19 @@ def rekey(state: NodeState) -> Rekeyed:
             "nothing is sealed", keyword="intake.deidentify", remedy="There is no key to change"
         )
     closed: list[str] = []
+    rows = partial(_rows, state.database, closed)
     done = Rekeyed(
-        _rows(
-            state.database,
-            IDENTITIES.c.digest,
-            IDENTITIES.c.sealed,
-            partial(_identity, seal),
-            closed,
-        ),
-        _rows(state.database, STEPS.c.id, STEPS.c.work, partial(_work, seal), closed),
+        rows(IDENTITIES.c.digest, IDENTITIES.c.sealed, lambda r: _again(seal, r.sealed, r.digest)),
+        rows(STEPS.c.id, STEPS.c.work, lambda r: _work_again(seal, r.work, r.sop_instance_uid)),
         _files(state, closed),
-        _rows(state.database, REPORTS.c.id, REPORTS.c.body, partial(_report, seal), closed),
-        _rows(state.database, CONSENTS.c.id, CONSENTS.c.said, partial(_consent, seal), closed),
+        rows(
+            REPORTS.c.id,
+            REPORTS.c.body,
+            lambda r: _again(seal, r.body, r.digest) if r.body.startswith(MAGIC) else None,
+        ),
+        rows(
+            CONSENTS.c.id, CONSENTS.c.said, lambda r: _work_again(seal, r.said, consent_about(r.id))
+        ),
     )
     if closed:
         kinds = ", ".join(f"{closed.count(kind)} {kind}" for kind in dict.fromkeys(closed))
@@ -104,45 +105,29 @@ def rekey(state: NodeState) -> Rekeyed:
     return done
 
 
-def _identity(seal: Seal, row: sa.Row[Any]) -> bytes | None:
-    """Encrypt an identity again; ``None`` if it has the newest key."""
-    about = row.digest.encode()
-    is_done = seal.is_current(row.sealed)
-    return None if is_done else seal.close(seal.open(row.sealed, about), about)
-
-
-def _consent(seal: Seal, row: sa.Row[Any]) -> bytes | None:
-    """Encrypt a consent again; ``None`` if it is not encrypted or has the newest key."""
-    said, about = json.loads(row.said), consent_about(row.id)
-    sealed = sealed_work(said)
-    if not sealed or seal.is_current(sealed):
+def _again(seal: Seal, sealed: bytes, about: str) -> bytes | None:
+    """Encrypt a value again; ``None`` if it has the newest key."""
+    if seal.is_current(sealed):
         return None
-    return json.dumps(seal.close_work(seal.open_work(said, about), about)).encode()
+    return seal.close(seal.open(sealed, about.encode()), about.encode())
 
 
-def _report(seal: Seal, row: sa.Row[Any]) -> bytes | None:
-    """Encrypt a pathology report again; ``None`` if it is not encrypted or has the newest key."""
-    if not row.body.startswith(MAGIC) or seal.is_current(row.body):
-        return None
-    about = row.digest.encode()
-    return seal.close(seal.open(row.body, about), about)
-
-
-def _work(seal: Seal, row: sa.Row[Any]) -> str | None:
-    """Encrypt the work of a step again; ``None`` if it is not encrypted or has the newest key."""
-    work, about = json.loads(row.work or "{}"), row.sop_instance_uid
+def _work_again(seal: Seal, text: bytes | str | None, about: str) -> bytes | str | None:
+    """Encrypt a mapping in JSON again; ``None`` if it is not encrypted or has the newest key."""
+    work = json.loads(text or "{}")
     sealed = sealed_work(work)
     if not sealed or seal.is_current(sealed):
         return None
-    return json.dumps(seal.close_work(seal.open_work(work, about), about))
+    again = json.dumps(seal.close_work(seal.open_work(work, about), about))
+    return again.encode() if isinstance(text, bytes) else again
 
 
 def _rows(
     database: Database,
+    closed: list[str],
     key: sa.Column[Any],
     column: sa.Column[Any],
     sealed: Callable[[sa.Row[Any]], bytes | str | None],
-    closed: list[str],
 ) -> int:
     """Change a column in every row for which `sealed` gives a value; give their number.
 

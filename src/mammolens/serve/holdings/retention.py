@@ -62,8 +62,8 @@ CLOCKS_APART: Final = timedelta(hours=1)
 """Largest difference of the two clocks; both are normally set by NTP. Time zones do not matter."""
 FEW: Final = 20
 MOST: Final = 0.5
-"""Each night, a small share of the exams becomes old. If more than this share of more than `FEW`
-exams would be deleted at once, the clock jumped or the settings are new; a person must confirm."""
+"""Largest share of more than `FEW` exams that is deleted at once. Each night, a small share becomes
+old; if it is more, the clock jumped or the settings are new, and a person must confirm."""
 ACTOR: Final = "retention"
 
 
@@ -316,8 +316,7 @@ def _delete_superseded(database: Database, retention: RetentionSettings) -> int:
                 return deleted
             connection.execute(DELIVERIES.delete().where(DELIVERIES.c.file_id.in_(ids)))
             connection.execute(FILES.delete().where(FILES.c.id.in_(ids)))
-            detail: audit.Detail = {"kind": "superseded", "files": len(ids)}
-            audit.append(database, connection, ACTOR, "expired", None, detail)
+            audit.append(database, connection, ACTOR, "expired", kind="superseded", files=len(ids))
             deleted += len(ids)
 
 
@@ -333,6 +332,5 @@ def _delete_rows(
             for statement in deletes:
                 connection.execute(statement)
         if due:
-            detail: audit.Detail = {"kind": kind, "rows": len(due)}
-            audit.append(database, connection, ACTOR, "expired", None, detail)
+            audit.append(database, connection, ACTOR, "expired", kind=kind, rows=len(due))
     return len(due)

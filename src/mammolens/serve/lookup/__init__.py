@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from mammolens.serve.lookup.exams import ExamAnswer, ExamRow, ExamState, look_up
-from mammolens.serve.lookup.report import ExamReport, report_exam
+from mammolens.serve.lookup.exams import ExamRow, ExamState, look_up
+from mammolens.serve.lookup.report import report_exam
 from mammolens.serve.lookup.text import exam_lines, report_lines
 
 __all__ = [
-    "ExamAnswer",
-    "ExamReport",
     "ExamRow",
     "ExamState",
     "exam_lines",

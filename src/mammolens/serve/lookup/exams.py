@@ -32,6 +32,7 @@ from mammolens.serve.record import (
     Role,
     WorkState,
     batches,
+    from_row,
 )
 
 __all__ = ["ExamAnswer", "ExamRow", "ExamState", "look_up", "notes_on", "plain", "select_exams"]
@@ -73,7 +74,10 @@ class ExamState(str, Enum):
 
 @dataclass(frozen=True)
 class ExamRow:
-    """One exam in a list; `deliveries` counts by route and state, `views` are those analysed."""
+    """One exam in a list for whoever runs the node; readers see that of `serve.worklist`.
+
+    `deliveries` counts by route and state, `views` are those analysed.
+    """
 
     id: int
     patient_id: str | None
@@ -229,6 +233,7 @@ def _state_of_exam() -> sa.Case[str]:
         ExamState.DONE: any_of(RESULTS),
     }
     whens = [(rule, state.value) for state, rule in rules.items()]
+    # What is left has no open job and no result.
     return sa.case(*whens, else_=ExamState.WAITING.value)
 
 
@@ -267,17 +272,13 @@ def _row(
     for row in sent:
         deliveries.setdefault(row.route, {})[row.state] = row.number
     newest = results[-1] if results else None
-    return ExamRow(
-        exam.id,
-        exam.patient_id,
-        exam.accession_number,
-        exam.study_instance_uid,
-        ExamState(exam.state),
-        TriageCategory(newest.category) if newest else None,
-        newest.revision if newest else None,
-        tuple(sorted({row.view for row in came if row.view and row.role == Role.INPUT.value})),
-        received,
-        exam.first_received_at,
-        exam.last_received_at,
-        deliveries,
+    views = {row.view for row in came if row.view and row.role == Role.INPUT.value}
+    return from_row(
+        ExamRow,
+        exam,
+        category=newest.category if newest else None,
+        revision=newest.revision if newest else None,
+        views=tuple(sorted(views)),
+        received=received,
+        deliveries=deliveries,
     )

@@ -1,8 +1,9 @@
-"""The monitors for whoever runs the node: counts for metrics, a table for the command line."""
+"""The monitors as they stand: the state of one, counts, and a table for the command line."""
 
 from __future__ import annotations
 
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,11 +11,21 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from mammolens.monitor import NAMES, ExamValues
-from mammolens.serve.monitoring.states import state_of
+from mammolens.errors import ConfigError
+from mammolens.monitor import NAMES, ExamValues, Partition, StreamState, seed_of
+from mammolens.serve import logs
 from mammolens.serve.record import ALARMS, ALERTS, MONITORS, OBSERVATIONS, SITES, Database
 
-__all__ = ["MonitorCounts", "count_monitors", "past_observations", "read_monitors"]
+__all__ = ["MonitorCounts", "count_monitors", "past_observations", "read_monitors", "state_of"]
+
+
+def state_of(row: sa.Row[Any]) -> StreamState:
+    """Read a state; one that cannot be read begins again, which is better than no monitor."""
+    try:
+        return StreamState.from_json(json.loads(row.state))
+    except (ConfigError, ValueError):
+        logs.event("monitor", "state_lost", logging.ERROR)
+        return StreamState.begin(seed_of(Partition(row.partition), row.site_id or 0, row.name))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""Feeding the monitors: every observation once, in one transaction with the states it changes.
+"""What results and decisions add to the monitors, and feeding it to them, every observation once.
 
-If the process is killed, the observations of its transaction still wait, and the states are those
-before it. One process at a time feeds them. Nothing depends on the clock: a monitor counts exams,
-not hours.
+Only the first result of an exam counts, and the first decision: an exam that is analysed again
+because a view came late is still one exam. They enter what they add in their own transactions.
+
+Observations are fed in one transaction with the states that they change. If the process is killed,
+the observations of its transaction still wait, and the states are those before it. One process at a
+time feeds them. Nothing depends on the clock: a monitor counts exams, not hours.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from mammolens.monitor import (
     Observation,
     Partition,
     StreamState,
+    disagreement,
     groups_of,
     observe,
     seed_of,
@@ -32,11 +36,70 @@ from mammolens.monitor import (
 from mammolens.serve import logs
 from mammolens.serve.alerts import announce_drift, repeating
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.monitoring.states import state_of
-from mammolens.serve.record import ALARMS, MONITORS, OBSERVATIONS, Database, audit, batches
+from mammolens.serve.monitoring.status import state_of
+from mammolens.serve.record import (
+    ALARMS,
+    EXAMS,
+    MONITORS,
+    OBSERVATIONS,
+    RESULTS,
+    Database,
+    audit,
+    batches,
+    insert_once,
+)
 from mammolens.serve.settings import NodeSettings
 
-__all__ = ["monitoring", "take_in"]
+__all__ = ["enter_decision", "enter_result", "monitoring", "take_in"]
+
+_DIGITS: Final = 6
+
+
+def enter_result(
+    database: Database, connection: sa.Connection, exam_id: int, result_id: int, exam: ExamValues
+) -> None:
+    """Enter the measures of an exam, within the transaction of its first result."""
+    _enter(database, connection, exam_id, f"result:{result_id}", exam)
+
+
+def enter_decision(
+    database: Database, connection: sa.Connection, exam_id: int, round_id: int, recall: bool | None
+) -> None:
+    """Enter whether readers and AI differ, within the transaction of a decision.
+
+    Nothing is entered of an exam that was decided before, or whose result nobody has watched.
+    """
+    watched = sa.select(OBSERVATIONS).where(OBSERVATIONS.c.exam_id == exam_id)
+    rows = connection.execute(watched.order_by(OBSERVATIONS.c.id)).all()
+    if not rows or any(row.source.startswith("round:") for row in rows):
+        return
+    newest = sa.select(RESULTS.c.category).where(RESULTS.c.exam_id == exam_id)
+    category = connection.execute(newest.order_by(RESULTS.c.revision.desc()).limit(1)).scalar()
+    values = disagreement(category, recall)
+    if values:
+        first = rows[0]
+        exam = ExamValues(values, first.machine, first.software, first.model)
+        _enter(database, connection, exam_id, f"round:{round_id}", exam)
+
+
+def _enter(
+    database: Database, connection: sa.Connection, exam_id: int, source: str, exam: ExamValues
+) -> None:
+    site = connection.execute(sa.select(EXAMS.c.site_id).where(EXAMS.c.id == exam_id)).scalar_one()
+    measures = {name: round(value, _DIGITS) for name, value in exam.values.items()}
+    row = {
+        "source": source,
+        "exam_id": exam_id,
+        "site_id": site,
+        "machine": exam.machine,
+        "software": exam.software,
+        "model": exam.model[:200],
+        "measures": json.dumps(measures, separators=(",", ":"), allow_nan=False),
+        "created_at": database.now(connection),
+        "taken": False,
+    }
+    insert_once(connection, OBSERVATIONS, row)
+
 
 ROOM: Final = "monitor"
 LOCK: Final = 0x6D6F6E69
@@ -174,17 +237,7 @@ def _announce(
     """Enter alarms, and the messages about those whose monitor is not muted."""
     told: Counter[int | None] = Counter()
     for key, alarm in raised:
-        row = {
-            "monitor_id": ids[key],
-            "measure": alarm.measure,
-            "direction": alarm.direction,
-            "since": alarm.since,
-            "n_before": alarm.n_before,
-            "n_after": alarm.n_after,
-            "mean_before": alarm.mean_before,
-            "mean_after": alarm.mean_after,
-            "raised_at": monitors.now,
-        }
+        row = {"monitor_id": ids[key], **vars(alarm), "raised_at": monitors.now}
         connection.execute(ALARMS.insert().values(row))
         if key not in monitors.muted:
             told[monitors.sites[key]] += 1

@@ -24,6 +24,7 @@ from mammolens.serve.people.api_tokens import (
     make_token,
     revoke_token,
 )
+from mammolens.serve.people.attempts import of_provider, of_share
 from mammolens.serve.people.devices import (
     Device,
     add_device,
@@ -40,10 +41,9 @@ from mammolens.serve.people.invitations import (
     renew_password,
 )
 from mammolens.serve.people.passwords import LEAST_CHARS
-from mammolens.serve.people.person import Person, find_person
+from mammolens.serve.people.person import Named, Person, find_person
 from mammolens.serve.people.provider import FLOW_S, Provider, open_provider
-from mammolens.serve.people.refusals import Refusal, Refused
-from mammolens.serve.people.repeats import Repeat
+from mammolens.serve.people.refusals import Refusal, Refused, change_one, one_row
 from mammolens.serve.people.second_factor import Offer, offer_second_factor
 from mammolens.serve.people.sessions import (
     Origin,
@@ -63,6 +63,7 @@ from mammolens.serve.people.sign_in import SignIns
 from mammolens.serve.people.sites import (
     Site,
     assign_exam,
+    is_asked,
     list_sites,
     make_site,
     read_site,
@@ -78,13 +79,13 @@ __all__ = [
     "ApiToken",
     "Device",
     "Invited",
+    "Named",
     "Offer",
     "Origin",
     "Person",
     "Provider",
     "Refusal",
     "Refused",
-    "Repeat",
     "Session",
     "SessionNote",
     "SignIns",
@@ -92,6 +93,7 @@ __all__ = [
     "Stage",
     "add_device",
     "assign_exam",
+    "change_one",
     "close_account",
     "end_other_sessions",
     "end_session",
@@ -101,6 +103,7 @@ __all__ = [
     "find_session",
     "first_administrator",
     "invite",
+    "is_asked",
     "list_devices",
     "list_people",
     "list_sessions",
@@ -109,7 +112,10 @@ __all__ = [
     "make_site",
     "make_token",
     "new_secret",
+    "of_provider",
+    "of_share",
     "offer_second_factor",
+    "one_row",
     "open_account",
     "open_provider",
     "read_email",

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from mammolens.serve.people.changes import (
+from mammolens.serve.people.devices import take_keys
+from mammolens.serve.people.person import (
+    Person,
     check_sites,
     end_everything,
     known_person,
     managed_person,
+    read_people,
     say_roles,
     visible_person,
     write_roles,
 )
-from mammolens.serve.people.devices import take_keys
-from mammolens.serve.people.person import Person, read_people
 from mammolens.serve.people.refusals import Refusal, Refused
 from mammolens.serve.record import DEVICES, PEOPLE, Database, PersonRole, audit
 
@@ -140,8 +141,7 @@ def close_account(database: Database, asking: Person, person_id: int) -> Person:
         _change_administrators(connection, asking, person, disabled_at=now)
         end_everything(connection, person_id, now)
         take_keys(connection, now, DEVICES.c.person_id == person_id)
-        detail = {"person": person.name}
-        audit.append(database, connection, asking.actor, "account_closed", None, detail)
+        audit.append(database, connection, asking.actor, "account_closed", person=person.name)
         return known_person(connection, person_id)
 
 
@@ -155,8 +155,7 @@ def open_account(database: Database, asking: Person, person_id: int) -> Person:
     with database.write() as connection:
         person = managed_person(connection, asking, person_id)
         connection.execute(PEOPLE.update().where(PEOPLE.c.id == person_id).values(disabled_at=None))
-        detail = {"person": person.name}
-        audit.append(database, connection, asking.actor, "account_opened", None, detail)
+        audit.append(database, connection, asking.actor, "account_opened", person=person.name)
         return known_person(connection, person_id)
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
 from mammolens.errors import StorageError
 from mammolens.serve.people.person import Person, find_person
-from mammolens.serve.people.refusals import Refusal, Refused
+from mammolens.serve.people.refusals import Refusal, Refused, change_one
 from mammolens.serve.people.sessions import new_secret, secret_hash
-from mammolens.serve.record import API_TOKENS, PEOPLE, Database, audit
+from mammolens.serve.record import API_TOKENS, PEOPLE, Database, audit, from_row
 from mammolens.serve.settings import PeopleSettings
 
 __all__ = ["ApiToken", "find_by_token", "list_tokens", "make_token", "revoke_token"]
@@ -30,7 +30,7 @@ USED_EVERY: Final = timedelta(seconds=60)
 
 @dataclass(frozen=True)
 class ApiToken:
-    """A token in a person's list; what it is is not known any more."""
+    """A token in a person's list; it cannot be shown again."""
 
     id: int
     name: str
@@ -69,8 +69,7 @@ def make_token(
         number = connection.execute(
             API_TOKENS.insert().values(row).returning(API_TOKENS.c.id)
         ).scalar_one()
-        detail = {"token": number, "days": days}
-        audit.append(database, connection, person.actor, "token_made", None, detail)
+        audit.append(database, connection, person.actor, "token_made", token=number, days=days)
     return ApiToken(number, name, now, expires_at, None), secret
 
 
@@ -79,7 +78,7 @@ def list_tokens(database: Database, person: Person) -> list[ApiToken]:
     with database.read() as connection:
         now = database.now(connection)
         asked = sa.select(API_TOKENS).where(*_live(person.id, now)).order_by(API_TOKENS.c.id)
-        return [_token(row) for row in connection.execute(asked)]
+        return [from_row(ApiToken, row) for row in connection.execute(asked)]
 
 
 def revoke_token(database: Database, person: Person, token_id: int) -> None:
@@ -93,13 +92,9 @@ def revoke_token(database: Database, person: Person, token_id: int) -> None:
     with database.write() as connection:
         now = database.now(connection)
         this = (API_TOKENS.c.id == token_id, *_live(person.id, now))
-        if (
-            connection.execute(API_TOKENS.update().where(*this).values(revoked_at=now)).rowcount
-            != 1
-        ):
-            raise Refused(Refusal.UNKNOWN)
-        detail = {"token": token_id}
-        audit.append(database, connection, person.actor, "token_revoked", None, detail)
+        ending = API_TOKENS.update().where(*this).values(revoked_at=now)
+        change_one(connection, ending, Refusal.UNKNOWN)
+        audit.append(database, connection, person.actor, "token_revoked", token=token_id)
 
 
 def find_by_token(database: Database, secret: str) -> Person | None:
@@ -144,7 +139,3 @@ def _live(person_id: int, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
         API_TOKENS.c.revoked_at.is_(None),
         API_TOKENS.c.expires_at > now,
     )
-
-
-def _token(row: sa.Row[Any]) -> ApiToken:
-    return ApiToken(row.id, row.name, row.created_at, row.expires_at, row.used_at)

@@ -19,7 +19,7 @@ from typing import Final
 
 from mammolens.serve.people.refusals import Refusal, Refused
 
-__all__ = ["Attempts", "Limit", "address_key"]
+__all__ = ["Attempts", "of_code", "of_provider", "of_share", "of_sign_in"]
 
 MOST_KEYS: Final = 50_000
 """Names and addresses that are remembered, about 10 MB; the one that was silent longest goes."""
@@ -35,6 +35,8 @@ class Limit:
     window_s: float
 
 
+Limits = dict[bytes, Limit]
+"""The limits that count for an attempt, by what is counted."""
 PER_ACCOUNT_AND_ADDRESS: Final = Limit(10, 900.0)
 PER_ACCOUNT: Final = Limit(100, 900.0)
 """From all addresses together: less would let a stranger lock a reader out from afar, and 9,600
@@ -54,59 +56,14 @@ class Attempts:
     _spent: OrderedDict[bytes, tuple[float, float]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def spend_sign_in(self, name: str, address: str) -> None:
-        """Count an attempt to sign in.
+    def spend(self, limits: Limits) -> None:
+        """Count an attempt.
 
         Raises
         ------
         Refused
             There were too many; this one is not looked at.
         """
-        self._spend(_sign_in_limits(name, address))
-
-    def give_back_sign_in(self, name: str, address: str) -> None:
-        """Take back the attempt of somebody who had the right password."""
-        self._give_back(_sign_in_limits(name, address))
-
-    def spend_provider(self, address: str) -> None:
-        """Count somebody who comes back from the OpenID Connect provider.
-
-        Raises
-        ------
-        Refused
-            There were too many; this one is not looked at.
-        """
-        self._spend({_key("provider", address_key(address)): PER_ADDRESS})
-
-    def give_back_provider(self, address: str) -> None:
-        """Take back the attempt of somebody whom the provider vouched for."""
-        self._give_back({_key("provider", address_key(address)): PER_ADDRESS})
-
-    def spend_share(self, address: str) -> None:
-        """Count an attempt to open a link to a report, also a good one: its pictures cost time.
-
-        Raises
-        ------
-        Refused
-            There were too many; this one is not looked at.
-        """
-        self._spend({_key("share", address_key(address)): PER_ADDRESS})
-
-    def spend_code(self, person_id: int) -> None:
-        """Count a code that is tried.
-
-        Raises
-        ------
-        Refused
-            There were too many; this one is not looked at.
-        """
-        self._spend({_key("code", str(person_id)): PER_CODE})
-
-    def give_back_code(self, person_id: int) -> None:
-        """Take back the attempt of a code that was right."""
-        self._give_back({_key("code", str(person_id)): PER_CODE})
-
-    def _spend(self, limits: dict[bytes, Limit]) -> None:
         with self._lock:
             now = self.clock()
             for key, limit in limits.items():
@@ -120,7 +77,8 @@ class Attempts:
             while len(self._spent) > self.most_keys:
                 self._spent.popitem(last=False)
 
-    def _give_back(self, limits: dict[bytes, Limit]) -> None:
+    def give_back(self, limits: Limits) -> None:
+        """Take back the attempt of somebody who had what was asked for."""
         with self._lock:
             now = self.clock()
             for key, limit in limits.items():
@@ -154,13 +112,29 @@ def address_key(address: str) -> str:
     return str(found)
 
 
-def _sign_in_limits(name: str, address: str) -> dict[bytes, Limit]:
+def of_sign_in(name: str, address: str) -> Limits:
+    """Limit attempts to sign in."""
     place = address_key(address)
     return {
         _key("address", place): PER_ADDRESS,
         _key("both", name, place): PER_ACCOUNT_AND_ADDRESS,
         _key("account", name): PER_ACCOUNT,
     }
+
+
+def of_provider(address: str) -> Limits:
+    """Limit how often somebody comes back from the OpenID Connect provider."""
+    return {_key("provider", address_key(address)): PER_ADDRESS}
+
+
+def of_share(address: str) -> Limits:
+    """Limit attempts to open a link to a report, also good ones: its pictures cost time."""
+    return {_key("share", address_key(address)): PER_ADDRESS}
+
+
+def of_code(person_id: int) -> Limits:
+    """Limit codes that are tried."""
+    return {_key("code", str(person_id)): PER_CODE}
 
 
 def _key(*parts: str) -> bytes:

@@ -13,10 +13,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from mammolens.serve.people.changes import managed_person
-from mammolens.serve.people.person import Person
-from mammolens.serve.people.refusals import Refusal, Refused
-from mammolens.serve.record import DEVICES, PEOPLE, Database, audit
+from mammolens.serve.people.person import Person, managed_person
+from mammolens.serve.people.refusals import Refusal, Refused, one_row
+from mammolens.serve.record import DEVICES, PEOPLE, Database, audit, from_row
 from mammolens.serve.settings import PeopleSettings
 
 __all__ = [
@@ -32,13 +31,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Device:
-    """One device of a person."""
+    """One device of a person, which keeps data of theirs."""
 
     id: str
     agent: str
     created_at: datetime
     seen_at: datetime
-    wiped_at: datetime | None
 
 
 def add_device(
@@ -62,9 +60,8 @@ def add_device(
         row = {"id": device_id, "agent": agent[:200], "created_at": now, "seen_at": now}
         values = row | {"person_id": person.id, "wrapped_key": wrapped_key}
         connection.execute(DEVICES.insert().values(values))
-        detail: audit.Detail = {"device": device_id[:8]}
-        audit.append(database, connection, person.actor, "device_added", None, detail)
-    return Device(device_id, agent[:200], now, now, None)
+        audit.append(database, connection, person.actor, "device_added", device=device_id[:8])
+    return Device(device_id, agent[:200], now, now)
 
 
 def list_devices(database: Database, person: Person) -> list[Device]:
@@ -75,8 +72,7 @@ def list_devices(database: Database, person: Person) -> list[Device]:
         .order_by(DEVICES.c.created_at.desc(), DEVICES.c.id)
     )
     with database.read() as connection:
-        rows = connection.execute(asked).all()
-    return [Device(r.id, r.agent, r.created_at, r.seen_at, r.wiped_at) for r in rows]
+        return [from_row(Device, row) for row in connection.execute(asked)]
 
 
 def release_key(database: Database, person: Person, device_id: str) -> str:
@@ -89,15 +85,12 @@ def release_key(database: Database, person: Person, device_id: str) -> str:
     """
     with database.write() as connection:
         this = sa.and_(DEVICES.c.id == device_id, DEVICES.c.person_id == person.id)
-        row = connection.execute(sa.select(DEVICES).where(this)).one_or_none()
-        if row is None:
-            raise Refused(Refusal.UNKNOWN)
+        row = one_row(connection, sa.select(DEVICES).where(this))
         if row.wrapped_key is None:
             raise Refused(Refusal.WIPED)
         seen = database.now(connection)
         connection.execute(DEVICES.update().where(this).values(seen_at=seen))
-        detail: audit.Detail = {"device": device_id[:8]}
-        audit.append(database, connection, person.actor, "device_unlocked", None, detail)
+        audit.append(database, connection, person.actor, "device_unlocked", device=device_id[:8])
     return str(row.wrapped_key)
 
 
@@ -113,8 +106,7 @@ def wipe_device(database: Database, person: Person, device_id: str) -> None:
         this = sa.and_(DEVICES.c.id == device_id, DEVICES.c.person_id == person.id)
         if not take_keys(connection, database.now(connection), this):
             raise Refused(Refusal.UNKNOWN)
-        detail: audit.Detail = {"device": device_id[:8]}
-        audit.append(database, connection, person.actor, "device_wiped", None, detail)
+        audit.append(database, connection, person.actor, "device_wiped", device=device_id[:8])
 
 
 def wipe_devices_of(database: Database, asking: Person, person_id: int) -> int:

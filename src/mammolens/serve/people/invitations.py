@@ -15,16 +15,17 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.people.changes import (
+from mammolens.serve.people.passwords import hash_password, one_time_password
+from mammolens.serve.people.person import (
+    Person,
     check_sites,
     end_everything,
     known_person,
     managed_person,
+    read_people,
     say_roles,
     write_roles,
 )
-from mammolens.serve.people.passwords import hash_password, one_time_password
-from mammolens.serve.people.person import Person, read_people
 from mammolens.serve.people.refusals import Refusal, Refused
 from mammolens.serve.record import PEOPLE, Database, PersonRole, audit, insert_once
 from mammolens.serve.settings import PeopleSettings
@@ -131,8 +132,7 @@ def renew_password(
         if person.by_provider:
             raise Refused(Refusal.NOT_ALLOWED)
         _renew(database, connection, settings, person_id, hashed)
-        detail = {"person": person.name}
-        audit.append(database, connection, asking.actor, "password_renewed", None, detail)
+        audit.append(database, connection, asking.actor, "password_renewed", person=person.name)
         return Invited(known_person(connection, person_id), password)
 
 

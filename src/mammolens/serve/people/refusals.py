@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
+from typing import Any
 
-__all__ = ["Refusal", "Refused"]
+import sqlalchemy as sa
+
+__all__ = ["Refusal", "Refused", "change_one", "one_row"]
 
 
 class Refusal(str, Enum):
@@ -101,3 +104,33 @@ class Refused(Exception):
     ) -> None:
         super().__init__(why.value)
         self.why, self.retry_after_s, self.fields = why, retry_after_s, tuple(fields)
+
+
+def one_row(
+    connection: sa.Connection, asked: sa.Select[Any], why: Refusal = Refusal.UNKNOWN
+) -> sa.Row[Any]:
+    """Read the one row that is asked for.
+
+    Raises
+    ------
+    Refused
+        There is none.
+    """
+    row = connection.execute(asked).one_or_none()
+    if row is None:
+        raise Refused(why)
+    return row
+
+
+def change_one(
+    connection: sa.Connection, change: sa.Update, why: Refusal = Refusal.CHANGED
+) -> None:
+    """Change the one row that is still as the condition of the change says.
+
+    Raises
+    ------
+    Refused
+        There is none: another request was faster, or nothing has this number.
+    """
+    if connection.execute(change).rowcount != 1:
+        raise Refused(why)

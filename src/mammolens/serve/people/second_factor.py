@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from pyotp.utils import strings_equal
 
 from mammolens.serve.people.person import Person
-from mammolens.serve.people.refusals import Refusal, Refused
+from mammolens.serve.people.refusals import Refusal, Refused, change_one
 from mammolens.serve.people.sessions import Session, Stage
 from mammolens.serve.record import PEOPLE, Database
 
@@ -32,7 +32,10 @@ ISSUER: Final = "mammolens"
 
 @dataclass(frozen=True)
 class Offer:
-    """A new second factor: the secret to type, and the same as an address for a QR code."""
+    """A second factor to set up: its secret to type, and the same as an address for a QR code.
+
+    Its first code puts it in force.
+    """
 
     secret: str
     uri: str
@@ -51,9 +54,8 @@ def offer_second_factor(database: Database, session: Session) -> Offer:
     secret = pyotp.random_base32()
     none = sa.and_(PEOPLE.c.id == session.person.id, PEOPLE.c.totp_secret.is_(None))
     with database.write() as connection:
-        offered = connection.execute(PEOPLE.update().where(none).values(totp_offered=secret))
-        if offered.rowcount != 1:
-            raise Refused(Refusal.STAGE)
+        offer = PEOPLE.update().where(none).values(totp_offered=secret)
+        change_one(connection, offer, Refusal.STAGE)
     uri = pyotp.TOTP(secret).provisioning_uri(name=session.person.name, issuer_name=ISSUER)
     return Offer(secret, uri)
 
@@ -83,5 +85,5 @@ def _matching_step(secret: str, code: str, now: datetime, last: int) -> int | No
     found = None
     for step in range(present - SKEW, present + SKEW + 1):
         if step > last and strings_equal(totp.generate_otp(step), code):
-            found = step
+            found = step  # the loop goes on, so that each code takes as long
     return found

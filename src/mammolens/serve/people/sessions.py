@@ -20,10 +20,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.errors import StorageError
-from mammolens.serve.people.changes import managed_person
-from mammolens.serve.people.person import Person, find_person
+from mammolens.serve.people.person import Person, find_person, managed_person
 from mammolens.serve.people.refusals import Refusal, Refused
-from mammolens.serve.record import PEOPLE, SESSIONS, Database, SignInMethod, audit
+from mammolens.serve.record import PEOPLE, SESSIONS, Database, SignInMethod, audit, from_row
 from mammolens.serve.settings import PeopleSettings
 
 __all__ = [
@@ -35,6 +34,7 @@ __all__ = [
     "end_other_sessions",
     "end_session",
     "end_sessions_of",
+    "end_where",
     "find_session",
     "list_sessions",
     "new_secret",
@@ -206,7 +206,7 @@ def find_session(database: Database, settings: PeopleSettings, secret: str) -> S
                 later = sa.and_(this, SESSIONS.c.seen_at < now)
                 connection.execute(SESSIONS.update().where(later).values(seen_at=now))
             else:
-                _end(connection, now, this)
+                end_where(connection, now, this)
     if not holds:
         return None
     method = SignInMethod(row.method)
@@ -217,13 +217,8 @@ def find_session(database: Database, settings: PeopleSettings, secret: str) -> S
 def session_holds(database: Database, settings: PeopleSettings, session_id: int) -> bool:
     """Say whether a session still holds; unlike a request, this prolongs nothing."""
     with database.read() as connection:
-        now = database.now(connection)
-        asked = sa.select(SESSIONS.c.id).where(
-            SESSIONS.c.id == session_id,
-            SESSIONS.c.ended_at.is_(None),
-            SESSIONS.c.expires_at > now,
-            SESSIONS.c.seen_at > now - timedelta(minutes=settings.idle_minutes),
-        )
+        holds = _holds(database.now(connection), settings)
+        asked = sa.select(SESSIONS.c.id).where(SESSIONS.c.id == session_id, *holds)
         return connection.execute(asked).one_or_none() is not None
 
 
@@ -232,29 +227,16 @@ def list_sessions(
 ) -> list[SessionNote]:
     """List the sessions of a person that hold, the newest first."""
     with database.read() as connection:
-        now = database.now(connection)
-        rows = connection.execute(
-            sa.select(SESSIONS)
-            .where(
-                SESSIONS.c.person_id == person_id,
-                SESSIONS.c.ended_at.is_(None),
-                SESSIONS.c.expires_at > now,
-                SESSIONS.c.seen_at > now - timedelta(minutes=settings.idle_minutes),
-            )
-            .order_by(SESSIONS.c.id.desc())
-        ).all()
-    return [
-        SessionNote(
-            row.id,
-            SignInMethod(row.method),
-            row.created_at,
-            row.seen_at,
-            row.expires_at,
-            row.address,
-            row.agent,
-        )
-        for row in rows
-    ]
+        holds = _holds(database.now(connection), settings)
+        asked = sa.select(SESSIONS).where(SESSIONS.c.person_id == person_id, *holds)
+        rows = connection.execute(asked.order_by(SESSIONS.c.id.desc())).all()
+    return [from_row(SessionNote, row) for row in rows]
+
+
+def _holds(now: datetime, settings: PeopleSettings) -> tuple[sa.ColumnElement[bool], ...]:
+    idle = timedelta(minutes=settings.idle_minutes)
+    of = SESSIONS.c
+    return of.ended_at.is_(None), of.expires_at > now, of.seen_at > now - idle
 
 
 def end_session(
@@ -269,17 +251,16 @@ def end_session(
     """
     with database.write() as connection:
         this = sa.and_(SESSIONS.c.id == session_id, SESSIONS.c.person_id == asking.id)
-        if not _end(connection, database.now(connection), this):
+        if not end_where(connection, database.now(connection), this):
             raise Refused(Refusal.UNKNOWN)
-        detail = {"session": session_id}
-        audit.append(database, connection, asking.actor, action, None, detail)
+        audit.append(database, connection, asking.actor, action, session=session_id)
 
 
 def end_other_sessions(database: Database, person: Person, kept: int) -> int:
     """End the sessions of a person except one; gives how many ended."""
     with database.write() as connection:
         others = sa.and_(SESSIONS.c.person_id == person.id, SESSIONS.c.id != kept)
-        ended = _end(connection, database.now(connection), others)
+        ended = end_where(connection, database.now(connection), others)
         detail: audit.Detail = {"person": person.name, "count": ended}
         audit.append(database, connection, person.actor, "sessions_ended", None, detail)
     return ended
@@ -295,13 +276,14 @@ def end_sessions_of(database: Database, asking: Person, person_id: int) -> int:
     with database.write() as connection:
         person = managed_person(connection, asking, person_id)
         now = database.now(connection)
-        ended = _end(connection, now, SESSIONS.c.person_id == person_id)
+        ended = end_where(connection, now, SESSIONS.c.person_id == person_id)
         detail: audit.Detail = {"person": person.name, "count": ended}
         audit.append(database, connection, asking.actor, "sessions_ended", None, detail)
     return ended
 
 
-def _end(connection: sa.Connection, now: datetime, which: sa.ColumnElement[bool]) -> int:
+def end_where(connection: sa.Connection, now: datetime, which: sa.ColumnElement[bool]) -> int:
+    """End some sessions; gives how many were not ended before."""
     ending = SESSIONS.update().where(which, SESSIONS.c.ended_at.is_(None)).values(ended_at=now)
     return connection.execute(ending).rowcount
 
@@ -323,7 +305,7 @@ def _make_room(
     )
     ids = list(connection.execute(oldest).scalars())
     if ids:
-        _end(connection, now, SESSIONS.c.id.in_(ids))
+        end_where(connection, now, SESSIONS.c.id.in_(ids))
 
 
 def _stage(person: Person, method: SignInMethod, code_passed: bool) -> Stage:

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 
 from mammolens.errors import StorageError
 from mammolens.serve import logs
-from mammolens.serve.people.attempts import Attempts
+from mammolens.serve.people.attempts import Attempts, of_code, of_sign_in
 from mammolens.serve.people.passwords import check_password, hash_password, is_password
-from mammolens.serve.people.refusals import Refusal, Refused
+from mammolens.serve.people.refusals import Refusal, Refused, change_one
 from mammolens.serve.people.second_factor import take_code
 from mammolens.serve.people.sessions import (
     Origin,
@@ -27,6 +27,7 @@ from mammolens.serve.people.sessions import (
     Stage,
     begin_session,
     end_session,
+    end_where,
     renew_session,
 )
 from mammolens.serve.record import PEOPLE, SESSIONS, Database, SignInMethod, audit
@@ -55,7 +56,7 @@ class SignIns:
         ------
         Refused
         """
-        self.attempts.spend_sign_in(_folded(name), origin.address)
+        self.attempts.spend(of_sign_in(_folded(name), origin.address))
 
     def give_password(self, name: str, password: str, origin: Origin) -> tuple[str, Session]:
         """Begin a session with name and password; gives its secret and what it waits for.
@@ -71,9 +72,9 @@ class SignIns:
         known = None if row is None or row.disabled_at is not None else row.password_hash
         good = is_password(known, password)
         if row is None or not good or not self._in_time(row, now):
-            self._note(origin, "password")
+            self.note_failure(origin, "password")
             raise Refused(Refusal.SIGN_IN)
-        self.attempts.give_back_sign_in(_folded(name), origin.address)
+        self.attempts.give_back(of_sign_in(_folded(name), origin.address))
         with self.database.write() as connection:
             now = self.database.now(connection)
             # Locked: an account that is closed or renewed meanwhile gets no session.
@@ -97,7 +98,7 @@ class SignIns:
         if session.stage not in (Stage.CODE, Stage.SECOND_FACTOR):
             raise Refused(Refusal.STAGE)
         person = session.person
-        self.attempts.spend_code(person.id)
+        self.attempts.spend(of_code(person.id))
         with self.database.write() as connection:
             now = self.database.now(connection)
             taken = take_code(connection, person, code.strip().replace(" ", ""), now)
@@ -114,9 +115,9 @@ class SignIns:
             else:
                 self._count_wrong_code(connection, session, now)
         if not taken:
-            self._note(origin, "code", person.name)
+            self.note_failure(origin, "code", person.name)
             raise Refused(Refusal.CODE)
-        self.attempts.give_back_code(person.id)
+        self.attempts.give_back(of_code(person.id))
         return done
 
     def change_password(
@@ -143,21 +144,18 @@ class SignIns:
         if session.stage is Stage.OPEN:
             self.spend_attempt(person.name, origin)
             if not is_password(row.password_hash, present or ""):
-                self._note(origin, "password", person.name)
+                self.note_failure(origin, "password", person.name)
                 raise Refused(Refusal.SIGN_IN)
-            self.attempts.give_back_sign_in(person.name, origin.address)
+            self.attempts.give_back(of_sign_in(person.name, origin.address))
         check_password(new, person.name)
         if is_password(row.password_hash, new):
             raise Refused(Refusal.WEAK_PASSWORD)
         values = {"password_hash": hash_password(new), "password_until": None}
         same = sa.and_(this, PEOPLE.c.password_hash == row.password_hash)
         with self.database.write() as connection:
-            if connection.execute(PEOPLE.update().where(same).values(values)).rowcount != 1:
-                raise Refused(Refusal.CHANGED)
+            change_one(connection, PEOPLE.update().where(same).values(values))
             others = sa.and_(SESSIONS.c.person_id == person.id, SESSIONS.c.id != session.id)
-            now = self.database.now(connection)
-            ending = SESSIONS.update().where(others, SESSIONS.c.ended_at.is_(None))
-            connection.execute(ending.values(ended_at=now))
+            end_where(connection, self.database.now(connection), others)
             done = renew_session(self.database, connection, self.settings, secret, origin)
             detail = {"host": origin.address}
             audit.append(self.database, connection, person.actor, "password_changed", None, detail)
@@ -192,7 +190,7 @@ class SignIns:
             if number is not None:
                 secret = begin_session(connection, now, number, SignInMethod.PROVIDER, origin)
                 return renew_session(self.database, connection, self.settings, secret, origin)
-        self._note(origin, "provider")
+        self.note_failure(origin, "provider")
         raise Refused(Refusal.SIGN_IN)
 
     def sign_out(self, session: Session) -> None:
@@ -200,9 +198,14 @@ class SignIns:
         with suppress(Refused):  # another request has just ended it
             end_session(self.database, session.person, session.id, "signed_out")
 
-    def note_failure(self, origin: Origin, reason: str) -> None:
-        """Note a failure that was not looked at any closer."""
-        self._note(origin, reason)
+    def note_failure(self, origin: Origin, reason: str, name: str | None = None) -> None:
+        """Note a failure in log and audit trail."""
+        logs.event(ROOM, "sign_in_refused", logging.WARNING, reason=reason)
+        detail = {"host": origin.address, "reason": reason} | ({"person": name} if name else {})
+        try:
+            audit.note_refusal(self.database, ACTOR, "sign_in_refused", detail)
+        except StorageError:
+            logs.event(ROOM, "not_audited", logging.ERROR)
 
     def _in_time(self, row: sa.Row[Any], now: datetime) -> bool:
         """Whether a one-time password still counts; one that does not is closed for good."""
@@ -218,14 +221,6 @@ class SignIns:
         connection.execute(SESSIONS.update().where(this).values(failures=SESSIONS.c.failures + 1))
         too_many = sa.and_(this, SESSIONS.c.failures >= MOST_WRONG_CODES)
         connection.execute(SESSIONS.update().where(too_many).values(ended_at=now))
-
-    def _note(self, origin: Origin, reason: str, name: str | None = None) -> None:
-        logs.event(ROOM, "sign_in_refused", logging.WARNING, reason=reason)
-        detail = {"host": origin.address, "reason": reason} | ({"person": name} if name else {})
-        try:
-            audit.note_refusal(self.database, ACTOR, "sign_in_refused", detail)
-        except StorageError:
-            logs.event(ROOM, "not_audited", logging.ERROR)
 
 
 def _folded(name: str) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.serve.people.person import Person
-from mammolens.serve.people.refusals import Refusal, Refused
+from mammolens.serve.people.refusals import Refusal, Refused, change_one, one_row
 from mammolens.serve.record import (
     EXAMS,
     OPINIONS,
@@ -25,6 +25,7 @@ from mammolens.serve.record import (
     ExamOrder,
     ReadingMode,
     audit,
+    from_row,
     insert_once,
     of_exam,
 )
@@ -32,6 +33,7 @@ from mammolens.serve.record import (
 __all__ = [
     "Site",
     "assign_exam",
+    "is_asked",
     "list_sites",
     "make_site",
     "read_site",
@@ -41,7 +43,7 @@ __all__ = [
     "visible_exams",
 ]
 
-KEY: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+_KEY: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def list_sites(database: Database, asking: Person) -> list[Site]:
     """List the sites where a person has a role; administrators of the installation see all."""
     with database.read() as connection:
         rows = connection.execute(_visible(asking).order_by(SITES.c.name)).all()
-    return [_site(row) for row in rows]
+    return [from_row(Site, row) for row in rows]
 
 
 def read_site(database: Database, asking: Person, site_id: int) -> Site:
@@ -87,16 +89,15 @@ def make_site(database: Database, asking: Person, key: str, name: str) -> Site:
     """
     if not asking.is_administrator:
         raise Refused(Refusal.NOT_ALLOWED)
-    if not KEY.fullmatch(key):
+    if not _KEY.fullmatch(key):
         raise Refused(Refusal.NAME)
     with database.write() as connection:
         row = {"key": key, "name": name, "created_at": database.now(connection)}
         if not insert_once(connection, SITES, row):
             raise Refused(Refusal.TAKEN)
         made = connection.execute(sa.select(SITES).where(SITES.c.key == key)).one()
-        detail = {"site": key, "name": name}
-        audit.append(database, connection, asking.actor, "site_made", None, detail)
-    return _site(made)
+        audit.append(database, connection, asking.actor, "site_made", site=key, name=name)
+    return from_row(Site, made)
 
 
 def rename_site(database: Database, asking: Person, site_id: int, name: str) -> Site:
@@ -107,9 +108,7 @@ def rename_site(database: Database, asking: Person, site_id: int, name: str) -> 
     Refused
     """
     with database.write() as connection:
-        site = _read(connection, asking, site_id)
-        if not asking.may_administer(site_id):
-            raise Refused(Refusal.NOT_ALLOWED)
+        site = _managed(connection, asking, site_id)
         has_name = sa.select(SITES.c.id).where(SITES.c.name == name, SITES.c.id != site_id)
         if connection.execute(has_name).first() is not None:
             raise Refused(Refusal.TAKEN)
@@ -118,8 +117,7 @@ def rename_site(database: Database, asking: Person, site_id: int, name: str) -> 
                 connection.execute(SITES.update().where(SITES.c.id == site_id).values(name=name))
         except sa.exc.IntegrityError as error:  # another has just taken it
             raise Refused(Refusal.TAKEN) from error
-        detail = {"site": site.key, "name": name}
-        audit.append(database, connection, asking.actor, "site_renamed", None, detail)
+        audit.append(database, connection, asking.actor, "site_renamed", site=site.key, name=name)
         return _read(connection, asking, site_id)
 
 
@@ -151,9 +149,7 @@ def set_reading(
     }
     changes = {name: value for name, value in given.items() if value is not None}
     with database.write() as connection:
-        site = _read(connection, asking, site_id)
-        if not asking.may_administer(site_id):
-            raise Refused(Refusal.NOT_ALLOWED)
+        site = _managed(connection, asking, site_id)
         if changes:
             connection.execute(SITES.update().where(SITES.c.id == site_id).values(changes))
             detail = {"site": site.key, **changes}
@@ -181,13 +177,8 @@ def assign_exam(
             raise Refused(Refusal.NOT_ALLOWED)
         if site_id is not None:
             _read(connection, asking, site_id)
-        moved = connection.execute(
-            EXAMS.update()
-            .where(EXAMS.c.id == exam_id, EXAMS.c.site_id.is_not_distinct_from(before))
-            .values(site_id=site_id)
-        )
-        if moved.rowcount != 1:
-            raise Refused(Refusal.CHANGED)
+        same = EXAMS.c.id == exam_id, EXAMS.c.site_id.is_not_distinct_from(before)
+        change_one(connection, EXAMS.update().where(*same).values(site_id=site_id))
         detail = {"before": before, "site": site_id}
         audit.append(database, connection, asking.actor, "exam_assigned", exam_id, detail)
 
@@ -201,12 +192,16 @@ def visible_exams(person: Person) -> sa.ColumnElement[bool]:
     """
     if person.is_administrator:
         return sa.true()
-    asked = of_exam(
+    return sa.or_(EXAMS.c.site_id.in_(sorted(person.sites)), is_asked(person))
+
+
+def is_asked(person: Person) -> sa.ColumnElement[bool]:
+    """Say about which rows of `EXAMS` a person is asked for an opinion."""
+    return of_exam(
         OPINIONS.c.exam_id == EXAMS.c.id,
         OPINIONS.c.person_id == person.id,
         OPINIONS.c.ended_at.is_(None),
     )
-    return sa.or_(EXAMS.c.site_id.in_(sorted(person.sites)), asked)
 
 
 def visible_exam(connection: sa.Connection, person: Person, exam_id: int) -> sa.Row[Any]:
@@ -218,10 +213,7 @@ def visible_exam(connection: sa.Connection, person: Person, exam_id: int) -> sa.
         There is no such exam, or it is of another site: both give the same answer.
     """
     asked = sa.select(EXAMS).where(EXAMS.c.id == exam_id, visible_exams(person))
-    row = connection.execute(asked).one_or_none()
-    if row is None:
-        raise Refused(Refusal.UNKNOWN)
-    return row
+    return one_row(connection, asked)
 
 
 def _visible(asking: Person) -> sa.Select[Any]:
@@ -230,21 +222,11 @@ def _visible(asking: Person) -> sa.Select[Any]:
 
 
 def _read(connection: sa.Connection, asking: Person, site_id: int) -> Site:
-    row = connection.execute(_visible(asking).where(SITES.c.id == site_id)).one_or_none()
-    if row is None:
-        raise Refused(Refusal.UNKNOWN)
-    return _site(row)
+    return from_row(Site, one_row(connection, _visible(asking).where(SITES.c.id == site_id)))
 
 
-def _site(row: sa.Row[Any]) -> Site:
-    return Site(
-        row.id,
-        row.key,
-        row.name,
-        row.created_at,
-        ReadingMode(row.reading_mode),
-        ExamOrder(row.exam_order),
-        row.double_reading,
-        row.language,
-        row.notice_mail,
-    )
+def _managed(connection: sa.Connection, asking: Person, site_id: int) -> Site:
+    site = _read(connection, asking, site_id)
+    if not asking.may_administer(site_id):
+        raise Refused(Refusal.NOT_ALLOWED)
+    return site

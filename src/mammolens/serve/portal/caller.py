@@ -62,13 +62,10 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class SessionCaller:
+class SessionCaller(Caller):
     """A person who calls from a browser."""
 
-    person: Person
     session: Session
-    secret: str
-    origin: Origin
 
 
 @dataclass(frozen=True)

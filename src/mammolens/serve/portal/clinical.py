@@ -4,26 +4,24 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field
 
 from mammolens import DISCLAIMER
 from mammolens.clinical import ITEMS, show_value
 from mammolens.clinical.items import Kind
-from mammolens.core import ClinicalItem, DensityCategory
+from mammolens.core import ClinicalItem, DensityCategory, Laterality
 from mammolens.serve import clinical, worklist
 from mammolens.serve.portal.caller import CallerNow, PortalNow
-from mammolens.serve.portal.forms import Form, Id, Line
+from mammolens.serve.portal.forms import Id
+from mammolens.serve.record import Form
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["clinical data"])
-Side = Literal["L", "R"]
-Value = Annotated[str, StringConstraints(strip_whitespace=True, max_length=64)]
-NAMES: Final = "|".join(ITEMS)
 FLAGS: Final = ("yes", "no")
 SIDES: Final = ("R", "L", "both", "no")
 BODY: Final[dict[str, Any]] = {
@@ -37,19 +35,10 @@ BODY: Final[dict[str, Any]] = {
 }
 
 
-class NewItem(Form):
-    """One statement: the value as text, with its unit if it has another than that of the item."""
-
-    name: str = Field(pattern=f"^({NAMES})$")
-    value: Value = Field(description="as in a table; a word for unknown states nothing")
-    date: datetime.date | None = Field(None, description="the day for which it is stated")
-    source: Line | None = None
-
-
 class NewItems(Form):
     """Everything that people state; it replaces what they stated before."""
 
-    items: list[NewItem] = Field(max_length=100)
+    items: list[clinical.Statement] = Field(max_length=100)
 
 
 class ItemView(BaseModel):
@@ -59,7 +48,7 @@ class ItemView(BaseModel):
     title: str
     value: bool | float | str
     shown: str = Field(description="the value with its unit, in English")
-    laterality: Side | None
+    laterality: Laterality | None
     source: str
     date: datetime.date | None
     is_used: bool
@@ -69,7 +58,7 @@ class ContributionView(BaseModel):
     """What an input added to the log-odds of malignancy."""
 
     name: str
-    laterality: Side | None
+    laterality: Laterality | None
     log_odds: float
 
 
@@ -84,7 +73,7 @@ class FusionView(BaseModel):
 class BreastDensityView(BaseModel):
     """Density of a breast by the AI; null if it is not sure."""
 
-    laterality: Side
+    laterality: Laterality
     category: DensityCategory | None
 
 
@@ -134,8 +123,7 @@ def state_clinical(
     exam_id: Id, form: NewItems, caller: CallerNow, portal: PortalNow
 ) -> ClinicalView:
     """Replace what people stated of the patient; for those who send or read exams of the site."""
-    stated = [clinical.Statement(i.name, i.value, i.date, i.source) for i in form.items]
-    clinical.state_items(portal.state, caller.person, exam_id, stated)
+    clinical.state_items(portal.state, caller.person, exam_id, form.items)
     return _view(exam_id, caller, portal)
 
 
@@ -158,14 +146,9 @@ def _view(exam_id: int, caller: CallerNow, portal: PortalNow) -> ClinicalView:
     return ClinicalView(
         items=[
             ItemView(
-                name=item.name,
+                **vars(item),
                 title=ITEMS[item.name].title,
-                value=item.value,
                 shown=show_value(item.name, item.value),
-                laterality=item.laterality.value if item.laterality else None,
-                source=item.source,
-                date=item.date,
-                is_used=item.is_used,
             )
             for item in known.items
         ],

@@ -1,98 +1,146 @@
-"""Exams: the worklist, one exam for the page and for the viewer, its priors, previews and files."""
+"""Exams: the worklist, one exam for the page and for the viewer, its priors, previews and files.
+
+A place in the worklist, which a page gives to get the next one, holds the rank of an exam; that may
+be hidden from the very person. So it is encrypted with a key that follows from the secret of their
+session or token: no other key has to be kept, and any process can open it.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
 import re
 from collections.abc import Iterable
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import APIRouter, Query, Response
 from fastapi import Path as InPath
+from pydantic import BaseModel, Field, TypeAdapter
 
+from mammolens.core import MarkKind, Standing
 from mammolens.serve import people, worklist
+from mammolens.serve.people import Refusal, Refused
 from mammolens.serve.portal.caller import API, Caller, CallerNow, Portal, PortalNow, SessionNow
-from mammolens.serve.portal.cursors import LONGEST_CURSOR, open_cursor, seal_cursor
-from mammolens.serve.portal.exam_forms import (
-    ArtefactView,
-    CategoryName,
-    ExamList,
-    ExamRowView,
-    ExamView,
-    NewSite,
-    QualityView,
-    view_row,
-)
-from mammolens.serve.portal.forms import MOST_ID, Id
-from mammolens.serve.worklist import (
-    Addresses,
-    ExamRow,
-    ExamStatus,
-    ListOrder,
-    Page,
-    Place,
-    Question,
-)
+from mammolens.serve.portal.forms import Id, download, file_of
+from mammolens.serve.record import Form, Number
+from mammolens.serve.worklist import Addresses, ArtefactNote, ExamRow, Place, Question
 
 __all__ = ["patients", "router"]
+
+
+class ExamList(BaseModel):
+    """One page; `next` is the cursor of the next, `total` how many fit in all."""
+
+    items: list[ExamRow]
+    next: str | None
+    total: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExamView(ExamRow):
+    """One exam; `viewer_url` is where the viewer reads it."""
+
+    mode: str
+    viewer_url: str
+    priors: list[ExamRow]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArtefactView(ArtefactNote):
+    """A file that a sink made of the newest result, and where it is."""
+
+    url: str
+
+
+class MarkView(BaseModel):
+    """A place that shows a criterion: points (row, column) in pixels of the stored image."""
+
+    kind: MarkKind
+    points: list[tuple[float, float]]
+
+
+class CriterionView(BaseModel):
+    """One criterion of quality; `doubt` says that it withholds `low`."""
+
+    name: str
+    standing: Standing
+    reason: str
+    value: float | None
+    limit: float | None
+    unit: str
+    doubt: bool
+    marks: list[MarkView]
+
+
+class ImageQualityView(BaseModel):
+    """The criteria of one picture; null: it has no verdict."""
+
+    sop_instance_uid: str
+    laterality: str | None
+    view_position: str | None
+    rows: int | None
+    columns: int | None
+    criteria: list[CriterionView] | None
+
+
+class QualityView(BaseModel):
+    """The quality of an exam; `ready`: no picture waits for its verdict."""
+
+    ready: bool
+    exam: list[CriterionView]
+    images: list[ImageQualityView]
+
+
+class NewSite(Form):
+    """The site of an exam; `before` is the one that was seen."""
+
+    site_id: Number | None
+    before: Number | None = None
+
 
 router = APIRouter(prefix="/exams", tags=["exams"])
 patients = APIRouter(prefix="/patients", tags=["exams"])
 
 ADDRESSES: Final = Addresses(f"{API}/exams", "/dicom-web")
-ABOUT: Final = "exams"
+NONCE_BYTES: Final = 12
+LONGEST_CURSOR: Final = 1024
+_PLACE: Final = TypeAdapter(Place)
 Uid = Annotated[str, InPath(pattern=r"^[0-9]+(\.[0-9]+)*$", max_length=64)]
-Number = Annotated[int, Query(ge=1, le=MOST_ID)]
-JPEG: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
-}
-FILE: Final[dict[int | str, dict[str, Any]]] = {
-    200: {
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    }
-}
+FILE: Final = file_of("application/octet-stream")
+JPEG: Final = file_of("image/jpeg")
+
+
+class ExamQuery(Question):
+    """Which exams are asked for, and the `next` of the page before."""
+
+    cursor: str | None = Field(None, max_length=LONGEST_CURSOR)
 
 
 @router.get("")
 def list_exams(
-    caller: CallerNow,
-    portal: PortalNow,
-    status: Annotated[list[ExamStatus] | None, Query()] = None,
-    site: Annotated[list[Number] | None, Query(max_length=100)] = None,
-    category: Annotated[list[CategoryName] | None, Query(max_length=10)] = None,
-    doubt: bool | None = None,
-    reader: Annotated[int | None, Query(ge=1, le=MOST_ID)] = None,
-    q: Annotated[str, Query(max_length=200)] = "",
-    since: Annotated[datetime | None, Query(alias="from")] = None,
-    until: Annotated[datetime | None, Query(alias="to")] = None,
-    sort: ListOrder = ListOrder.WORKLIST,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, Query(max_length=LONGEST_CURSOR)] = None,
+    asked: Annotated[ExamQuery, Query()], caller: CallerNow, portal: PortalNow
 ) -> ExamList:
     """List exams in the order in which they are to be read, or another.
 
     `from` and `to` are times of reception, the second exclusive. What is hidden of the AI's result
     takes part in neither order nor filter nor count.
     """
-    question = Question(
-        order=sort,
-        status=status or (),
-        sites=site or (),
-        categories=category or (),
-        doubt=doubt,
-        reader=reader,
-        words=q,
-        since=_utc(since),
-        until=_utc(until),
-        limit=limit,
-    )
-    after = _place(caller, cursor, sort) if cursor else None
+    about = f"exams {asked.order.value}"
+    after = None
+    if asked.cursor:
+        after = _PLACE.validate_json(open_cursor(caller.secret, asked.cursor, about))
     views = portal.state.settings.exams.complete_views
     with portal.state.database.read() as connection:
-        page = worklist.list_exams(connection, caller.person, question, views, after)
+        page = worklist.list_exams(connection, caller.person, asked, views, after)
     _note(portal, caller, page.rows)
-    return _list(caller, page, sort)
+    following = None
+    if page.next is not None:
+        following = seal_cursor(caller.secret, _PLACE.dump_json(page.next), about)
+    return ExamList(items=page.rows, next=following, total=page.total)
 
 
 @router.get("/{exam_id}")
@@ -106,12 +154,8 @@ def show_exam(exam_id: Id, caller: CallerNow, portal: PortalNow, response: Respo
         priors = worklist.read_rows(connection, caller.person, ids, views)
     _note(portal, caller, [row, *priors])
     response.headers["ETag"] = f'"{row.version}-{row.revision or 0}"'
-    return ExamView(
-        **view_row(row).model_dump(),
-        mode=row.mode,
-        viewer_url=ADDRESSES.viewer(exam_id),
-        priors=[view_row(prior) for prior in priors],
-    )
+    shown = {**vars(row), "viewer_url": ADDRESSES.viewer(exam_id), "priors": priors}
+    return ExamView(**shown)
 
 
 @router.get("/{exam_id}/viewer")
@@ -154,7 +198,7 @@ def list_artefacts(exam_id: Id, caller: CallerNow, portal: PortalNow) -> list[Ar
     """List the files that sinks made of the newest result, if its AI may be seen."""
     found = worklist.list_artefacts(portal.state, caller.person, exam_id)
     return [
-        ArtefactView(**asdict(one), url=f"{API}/exams/{exam_id}/artefacts/{one.sink}/{one.name}")
+        ArtefactView(**vars(one), url=f"{API}/exams/{exam_id}/artefacts/{one.sink}/{one.name}")
         for one in found
     ]
 
@@ -169,12 +213,11 @@ def fetch_artefact(
 ) -> Response:
     """Fetch one of those files, as a download."""
     content, kind = worklist.read_artefact(portal.state, caller.person, exam_id, sink, name)
-    headers = {"Content-Disposition": f'attachment; filename="{_plain(name)}"'}
-    return Response(content, media_type=kind, headers=headers)
+    return download(content, kind, _plain(name))
 
 
 @router.put("/{exam_id}/site")
-def assign_site(exam_id: Id, form: NewSite, caller: SessionNow, portal: PortalNow) -> ExamRowView:
+def assign_site(exam_id: Id, form: NewSite, caller: SessionNow, portal: PortalNow) -> ExamRow:
     """Give an exam a site, another, or none; for administrators of the installation.
 
     `before` is the site that was seen when this was decided; if it has changed, nothing is done.
@@ -186,19 +229,19 @@ def assign_site(exam_id: Id, form: NewSite, caller: SessionNow, portal: PortalNo
     people.assign_exam(state.database, person, exam_id, before, form.site_id)
     views = state.settings.exams.complete_views
     with state.database.read() as connection:
-        return view_row(worklist.read_exam(connection, person, exam_id, views))
+        return worklist.read_exam(connection, person, exam_id, views)
 
 
 @patients.get("/{key}/exams")
 def list_patient_exams(
     key: Annotated[str, InPath(max_length=80)], caller: CallerNow, portal: PortalNow
-) -> list[ExamRowView]:
+) -> list[ExamRow]:
     """List all exams of a patient at one site (`patient.key` of an exam), the newest first."""
     views = portal.state.settings.exams.complete_views
     with portal.state.database.read() as connection:
         rows = worklist.list_patient_exams(connection, caller.person, key, views)
     _note(portal, caller, rows)
-    return [view_row(row) for row in rows]
+    return rows
 
 
 def _note(portal: Portal, caller: Caller, rows: Iterable[ExamRow]) -> None:
@@ -206,24 +249,37 @@ def _note(portal: Portal, caller: Caller, rows: Iterable[ExamRow]) -> None:
     worklist.note_listed(portal.state.database, caller.person, shown)
 
 
-def _list(caller: Caller, page: Page, order: ListOrder) -> ExamList:
-    following = None
-    if page.next is not None:
-        place = {**vars(page.next), "received_at": page.next.received_at.isoformat()}
-        following = seal_cursor(caller.secret, place, f"{ABOUT} {order.value}")
-    items = [view_row(row) for row in page.rows]
-    return ExamList(items=items, next=following, total=page.total)
-
-
-def _place(caller: Caller, cursor: str, order: ListOrder) -> Place:
-    place = open_cursor(caller.secret, cursor, f"{ABOUT} {order.value}")
-    return Place(**{**place, "received_at": datetime.fromisoformat(place["received_at"])})
-
-
-def _utc(time: datetime | None) -> datetime | None:
-    """A time without a zone is UTC."""
-    return time.replace(tzinfo=UTC) if time is not None and time.tzinfo is None else time
-
-
 def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "_", name.rpartition("/")[2])
+
+
+def seal_cursor(secret: str, place: bytes, about: str) -> str:
+    """Write a place in the list that `about` names.
+
+    Examples
+    --------
+    >>> open_cursor("s", seal_cursor("s", b"3", "exams"), "exams")
+    b'3'
+    """
+    nonce = os.urandom(NONCE_BYTES)
+    sealed = AESGCM(_key(secret)).encrypt(nonce, place, about.encode())
+    return base64.urlsafe_b64encode(nonce + sealed).decode().rstrip("=")
+
+
+def open_cursor(secret: str, cursor: str, about: str) -> bytes:
+    """Read a place.
+
+    Raises
+    ------
+    Refused
+        It was made for another session or list, or changed: the list begins again.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        return AESGCM(_key(secret)).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], about.encode())
+    except (InvalidTag, ValueError) as error:
+        raise Refused(Refusal.CURSOR) from error
+
+
+def _key(secret: str) -> bytes:
+    return hashlib.sha256(b"cursor\0" + secret.encode("utf-8", "surrogatepass")).digest()

@@ -3,58 +3,65 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal, cast
+from typing import Annotated, Any, Literal, TypedDict, cast
 
-from fastapi import Path, Query
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from fastapi import Depends, Path, Query, Response
+from pydantic import BaseModel, Field
 
 from mammolens.serve.people import Person, Site
-from mammolens.serve.record import ExamOrder, PersonRole, ReadingMode
+from mammolens.serve.record import MOST_ID, ExamOrder, Form, Number, PersonRole, ReadingMode
 from mammolens.sinks.reading import LANGUAGES
 
 __all__ = [
-    "MOST_ID",
-    "Before",
-    "Form",
     "Id",
     "Language",
-    "Limit",
-    "Line",
+    "PagingNow",
     "PersonView",
-    "RoleView",
     "SiteView",
+    "download",
+    "file_of",
     "view_person",
     "view_site",
 ]
 
 Language = Literal["en", "de", "hi", "ar"]
-MOST_ID: Final = 2**31 - 1
-"""The largest integer of the databases' columns."""
 Id = Annotated[int, Path(ge=1, le=MOST_ID)]
-Before = Annotated[int | None, Query(ge=1, le=MOST_ID, description="`next` of the page before")]
-Limit = Annotated[int, Query(ge=1, le=200)]
-Line = Annotated[
-    str,
-    StringConstraints(
-        strip_whitespace=True, min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$"
-    ),
-]
-"""A short text of one line; control characters could forge lines of lists and reports."""
 
 
-class Form(BaseModel):
-    """What is sent: unknown keys are a mistake, and are named as one."""
+def file_of(*media_types: str) -> dict[int | str, dict[str, Any]]:
+    """Say in the OpenAPI document that a route answers with a file."""
+    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
+    return {200: {"content": content, "description": "the file"}}
 
-    model_config = ConfigDict(extra="forbid")
+
+def download(content: bytes, media_type: str, name: str) -> Response:
+    """Answer with a file that the browser keeps under a name."""
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type=media_type, headers=headers)
 
 
-class RoleView(BaseModel):
+class RoleView(Form):
     """A role of a person at a site."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    site: int = Field(ge=1, le=MOST_ID)
+    site: Number
     role: PersonRole
+
+
+class Paging(TypedDict):
+    """Which page of a list is asked for."""
+
+    before: int | None
+    limit: int
+
+
+def _paging(
+    before: Annotated[Number | None, Query(description="`next` of the page before")] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> Paging:
+    return Paging(before=before, limit=limit)
+
+
+PagingNow = Annotated[Paging, Depends(_paging)]
 
 
 class PersonView(BaseModel):
@@ -94,30 +101,10 @@ def view_person(person: Person, sites: frozenset[int] | None = None) -> PersonVi
         for role in sorted(roles)
         if sites is None or site in sites
     ]
-    return PersonView(
-        id=person.id,
-        name=person.name,
-        display_name=person.display_name,
-        is_administrator=person.is_administrator,
-        is_active=person.is_active,
-        by_provider=person.by_provider,
-        must_change_password=person.must_change_password,
-        has_second_factor=person.has_second_factor,
-        created_at=person.created_at,
-        roles=role_views,
-    )
+    return PersonView(**{**vars(person), "roles": role_views})
 
 
 def view_site(site: Site) -> SiteView:
     """Make the JSON of a site."""
-    return SiteView(
-        id=site.id,
-        key=site.key,
-        name=site.name,
-        created_at=site.created_at,
-        reading_mode=site.reading_mode,
-        order=site.exam_order,
-        double_reading=site.double_reading,
-        language=cast(Language, site.language) if site.language in LANGUAGES else "en",
-        notice_mail=site.notice_mail,
-    )
+    language = cast(Language, site.language) if site.language in LANGUAGES else "en"
+    return SiteView(**{**vars(site), "order": site.exam_order, "language": language})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import sha256
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi import Path as InPath
@@ -19,14 +19,13 @@ from mammolens.model import ModelCard, read_card
 from mammolens.model.package_files import CARD_FILE, open_package
 from mammolens.serve.people import Refusal, Refused
 from mammolens.serve.portal.caller import API, CallerNow, PortalNow
+from mammolens.serve.portal.forms import file_of
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/model", tags=["model"])
 FOREVER: Final = "private, max-age=31536000, immutable"
-BYTES: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"application/octet-stream": {}}, "description": "the file"}
-}
+BYTES: Final = file_of("application/octet-stream")
 Digest = Annotated[str, InPath(pattern=r"^[0-9a-f]{64}$")]
 
 

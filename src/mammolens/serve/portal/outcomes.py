@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import Field
@@ -22,25 +22,22 @@ from mammolens.serve.outcomes import (
 )
 from mammolens.serve.people import Refusal, Refused, read_site
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
-from mammolens.serve.portal.forms import MOST_ID, Before, Form, Id, Limit
+from mammolens.serve.portal.forms import Id, PagingNow, download, file_of
 from mammolens.serve.portal.problems import make_problem
 from mammolens.serve.reading import ReaderKind
-from mammolens.serve.record import OutcomeState, PersonRole
+from mammolens.serve.record import Form, Number, OutcomeState, PersonRole
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["outcomes"])
 ReportState = Annotated[OutcomeState | None, Query(alias="state")]
-SiteNumber = Annotated[int | None, Query(ge=1, le=MOST_ID)]
-PatientId = Annotated[str | None, Query(max_length=64)]
-Day = Annotated[date | None, Query()]
 
 
 class NewDecision(Form):
     """What stands from now on; `version` is that of the outcome that was seen."""
 
-    version: int = Field(ge=1, le=MOST_ID)
-    exam_id: int | None = Field(ge=1, le=MOST_ID)
+    version: Number
+    exam_id: Number | None
     outcome: Finding | Literal["not_breast"]
     laterality: Laterality | None
     size_mm: float | None = Field(None, gt=0, lt=500)
@@ -56,8 +53,8 @@ async def receive(
     request: Request,
     caller: CallerNow,
     portal: PortalNow,
-    site: SiteNumber = None,
-    patient: PatientId = None,
+    site: Number | None = None,
+    patient: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Receipt:
     """Receive pathology reports: HL7 v2, FHIR R4 in JSON, or text; all of them or none.
 
@@ -89,16 +86,10 @@ async def receive(
 
 @router.get("/outcomes")
 def list_outcomes(
-    caller: CallerNow,
-    portal: PortalNow,
-    state: ReportState = None,
-    before: Before = None,
-    limit: Limit = 50,
+    caller: CallerNow, portal: PortalNow, page: PagingNow, state: ReportState = None
 ) -> OutcomesPage:
     """List outcomes at the sites where the caller reads, arbitrates or administers."""
-    return outcomes.list_outcomes(
-        portal.state.database, caller.person, state=state, before=before, limit=limit
-    )
+    return outcomes.list_outcomes(portal.state.database, caller.person, state=state, **page)
 
 
 @router.get("/outcomes/{outcome_id}")
@@ -127,9 +118,7 @@ MEDIA: Final = {
     "csv": "text/csv; charset=utf-8",
     "pdf": "application/pdf",
 }
-AUDIT: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {kind.partition(";")[0]: {} for kind in MEDIA.values()}}
-}
+AUDIT: Final = file_of(*(kind.partition(";")[0] for kind in MEDIA.values()))
 
 
 @router.get("/sites/{site_id}/audit", response_class=Response, responses=AUDIT)
@@ -143,7 +132,7 @@ def audit_site(
     ai_positive: Literal["high", "intermediate"] = "high",
     since: Annotated[date | None, Query(alias="from")] = None,
     until: Annotated[date | None, Query(alias="to")] = None,
-    complete_until: Day = None,
+    complete_until: date | None = None,
 ) -> Response:
     """Give the BI-RADS audit of a site, for those who look after it."""
     assert edition in EDITIONS
@@ -157,6 +146,6 @@ def audit_site(
             raise HTTPException(422, "complete_until_in_future") from error
         raise HTTPException(501, "extra_report_needed") from error
     outcomes.note_audit(state, caller.person, site_id, format)
-    headers = {"Content-Disposition": f'attachment; filename="audit-{site_id}.{format}"'}
-    shown = {} if format == "json" else headers
-    return Response(made, media_type=MEDIA[format], headers=shown)
+    if format == "json":
+        return Response(made, media_type=MEDIA[format])
+    return download(made, MEDIA[format], f"audit-{site_id}.{format}")

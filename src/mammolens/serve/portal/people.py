@@ -1,4 +1,7 @@
-"""People: invited, given roles at sites, closed; for administrators of sites or of everything."""
+"""People and sites: for administrators of sites or of everything.
+
+People are invited, given roles at sites, closed. Sites are listed for those who work there.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,19 @@ from pydantic import BaseModel, Field, StringConstraints
 from mammolens.serve import people
 from mammolens.serve.people import Person
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
-from mammolens.serve.portal.forms import Form, Id, Line, PersonView, RoleView, view_person
-from mammolens.serve.portal.session import Ended
-from mammolens.serve.record import PersonRole
+from mammolens.serve.portal.forms import (
+    Id,
+    Language,
+    PersonView,
+    RoleView,
+    SiteView,
+    view_person,
+    view_site,
+)
+from mammolens.serve.portal.sign_in import Ended
+from mammolens.serve.record import ExamOrder, Form, Line, PersonRole, ReadingMode
 
-__all__ = ["router"]
+__all__ = ["router", "sites"]
 
 router = APIRouter(prefix="/people", tags=["people"])
 
@@ -152,3 +163,62 @@ def _view(asking: Person, person: Person) -> PersonView:
     if asking.is_administrator or asking.id == person.id:
         return view_person(person)
     return view_person(person, asking.sites_as(PersonRole.ADMINISTRATOR))
+
+
+sites = APIRouter(prefix="/sites", tags=["sites"])
+
+
+class NewSite(Form):
+    """A site: how the settings call it, for good, and how people do."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+    name: Line
+
+
+class SiteChanges(Form):
+    """How people call a site, and how exams are read there; what is left out stays."""
+
+    name: Line | None = None
+    reading_mode: ReadingMode | None = None
+    order: ExamOrder | None = None
+    double_reading: bool | None = None
+    language: Language | None = None
+    notice_mail: bool | None = None
+
+
+@sites.get("")
+def list_sites(caller: CallerNow, portal: PortalNow) -> list[SiteView]:
+    """List the sites where the caller has a role."""
+    return [view_site(site) for site in people.list_sites(portal.state.database, caller.person)]
+
+
+@sites.post("", status_code=201)
+def make_site(form: NewSite, caller: SessionNow, portal: PortalNow) -> SiteView:
+    """Make a site."""
+    return view_site(people.make_site(portal.state.database, caller.person, form.key, form.name))
+
+
+@sites.get("/{site_id}")
+def show_site(site_id: Id, caller: CallerNow, portal: PortalNow) -> SiteView:
+    """Show one site."""
+    return view_site(people.read_site(portal.state.database, caller.person, site_id))
+
+
+@sites.patch("/{site_id}")
+def change_site(site_id: Id, form: SiteChanges, caller: SessionNow, portal: PortalNow) -> SiteView:
+    """Change how people call a site, and how exams are read there."""
+    database = portal.state.database
+    if form.name is not None:
+        people.rename_site(database, caller.person, site_id, form.name)
+    return view_site(
+        people.set_reading(
+            database,
+            caller.person,
+            site_id,
+            reading_mode=form.reading_mode,
+            exam_order=form.order,
+            double_reading=form.double_reading,
+            language=form.language,
+            notice_mail=form.notice_mail,
+        )
+    )

@@ -26,41 +26,23 @@ __all__ = ["PROBLEMS", "Problem", "handle_problems", "make_problem"]
 MEDIA_TYPE: Final = "application/problem+json"
 AGAIN_S: Final = "30"
 STATUSES: Final[Mapping[Refusal, int]] = {
-    Refusal.SIGN_IN: 401,
-    Refusal.CODE: 401,
-    Refusal.TOO_MANY: 429,
-    Refusal.BUSY: 503,
-    Refusal.STAGE: 409,
-    Refusal.WEAK_PASSWORD: 422,
-    Refusal.NAME: 422,
-    Refusal.TAKEN: 409,
-    Refusal.CHANGED: 409,
-    Refusal.UNKNOWN: 404,
-    Refusal.NOT_ALLOWED: 403,
-    Refusal.AI_LOCKED: 403,
-    Refusal.LAST_ADMINISTRATOR: 409,
-    Refusal.TOO_MUCH: 422,
-    Refusal.NO_OUTCOMES: 409,
-    Refusal.TOO_LARGE: 413,
-    Refusal.NO_FILM: 422,
-    Refusal.SITE: 422,
-    Refusal.OFFSET: 409,
-    Refusal.IN_USE: 423,
-    Refusal.KEY_REUSED: 422,
-    Refusal.REPEATED: 409,
-    Refusal.WIPED: 410,
-    Refusal.CURSOR: 422,
-    Refusal.PROVIDER: 502,
-    Refusal.STALE: 412,
-    Refusal.LOCKED: 409,
-    Refusal.NOT_LOCKED: 409,
-    Refusal.INCOMPLETE: 422,
-    Refusal.ALREADY_SIGNED: 409,
-    Refusal.IN_ARBITRATION: 409,
-    Refusal.EXAM_CHANGED: 409,
-    Refusal.AI_CHANGED: 409,
-    Refusal.SHARE_LOCKED: 423,
-    Refusal.CONSENT: 422,
+    Refusal(word): status
+    for status, words in (
+        (401, "sign_in code"),
+        (403, "not_allowed ai_locked"),
+        (404, "unknown"),
+        (409, "stage taken changed last_administrator no_outcomes offset repeated locked"),
+        (409, "not_locked already_signed in_arbitration exam_changed ai_changed"),
+        (410, "wiped"),
+        (412, "stale"),
+        (413, "too_large"),
+        (422, "weak_password name too_much no_film site key_reused cursor incomplete consent"),
+        (423, "in_use share_locked"),
+        (429, "too_many"),
+        (502, "provider"),
+        (503, "busy"),
+    )
+    for word in words.split()
 }
 MOST_ERRORS: Final = 20
 
@@ -111,15 +93,10 @@ def make_problem(
     '"title":"Not Found","status":404,"code":"not_found","detail":"there is none"}'
     """
     title = HTTPStatus(status).phrase
-    said: dict[str, Any] = {
-        "type": "about:blank",
-        "title": title,
-        "status": status,
-        "code": code or title.lower().replace(" ", "_").replace("-", "_"),
-        "detail": detail,
-    }
-    if errors:
-        said["errors"] = [error.model_dump() for error in errors]
+    code = code or title.lower().replace(" ", "_").replace("-", "_")
+    found = list(errors) if errors else None
+    problem = Problem(title=title, status=status, code=code, detail=detail, errors=found)
+    said = problem.model_dump(exclude_none=True)
     return JSONResponse(said, status, dict(headers or {}), MEDIA_TYPE)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import zipfile
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
@@ -13,7 +14,7 @@ from mammolens.readings import SignedReading
 from mammolens.serve import reading
 from mammolens.serve.people import Refusal, Refused
 from mammolens.serve.portal.caller import CallerNow, PortalNow
-from mammolens.serve.portal.forms import Id, Language
+from mammolens.serve.portal.forms import Id, Language, download, file_of
 from mammolens.serve.reading import AnswerKind, Pixels, ReaderKind
 from mammolens.sinks import Artefact
 from mammolens.sinks.reading import (
@@ -31,9 +32,7 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["reports"])
 Lang = Annotated[Language | None, Query(description="of the report; else that of the site")]
-FILES: Final[dict[int | str, dict[str, Any]]] = {
-    200: {"content": {"application/octet-stream": {}}, "description": "the file"}
-}
+FILES: Final = file_of("application/octet-stream")
 
 
 @router.get("/readings/{reading_id}/report", response_class=Response, responses=FILES)
@@ -50,64 +49,37 @@ def show_report(
     say = wording(lang or found.language)
     if format == "html":
         request.state.answer_headers = {"content-security-policy": page_policy()}
-        return Response(
-            reading_page(found, wording(lang or found.language)),
-            media_type="text/html; charset=utf-8",
-        )
-    try:
-        made = reading_pdf(found, say)
-    except ImportError as error:
-        raise HTTPException(501, "extra_report_needed") from error
-    return _download(Artefact(f"reading-{found.id}.pdf", "application/pdf", made))
+        return Response(reading_page(found, say), media_type="text/html; charset=utf-8")
+    name = f"reading-{found.id}.pdf"
+    return _file("report", lambda: Artefact(name, "application/pdf", reading_pdf(found, say)))
 
 
 @router.get("/readings/{reading_id}/sr", response_class=Response, responses=FILES)
 def give_sr(reading_id: Id, caller: CallerNow, portal: PortalNow) -> Response:
     """Give a signed reading as a DICOM structured report (TID 1500)."""
     found = _gathered(reading_id, caller, portal, "sr", Pixels.NONE)
-    try:
-        return _download(reading_report(found))
-    except InputError as error:
-        raise HTTPException(409, "not_referable") from error
-    except ImportError as error:
-        raise HTTPException(501, "extra_dicom_needed") from error
+    return _file("dicom", lambda: reading_report(found))
 
 
 @router.get("/readings/{reading_id}/gsps", response_class=Response, responses=FILES)
 def give_gsps(reading_id: Id, caller: CallerNow, portal: PortalNow) -> Response:
     """Give the marks of a signed reading as presentation states, one per marked image, in a zip."""
     found = _gathered(reading_id, caller, portal, "gsps", Pixels.MARKED)
-    try:
-        states = list(presentation_states(found))
-    except InputError as error:
-        raise HTTPException(409, "not_referable") from error
-    except ImportError as error:
-        raise HTTPException(501, "extra_dicom_needed") from error
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for one in states:
-            archive.writestr(one.name, one.read())
-    return _download(Artefact(f"marks-{found.id}.zip", "application/zip", packed.getvalue()))
+    return _file("dicom", lambda: _zipped(found))
 
 
 @router.get("/readings/{reading_id}/fhir", response_class=Response, responses=FILES)
 def give_fhir(reading_id: Id, caller: CallerNow, portal: PortalNow, lang: Lang = None) -> Response:
     """Give a signed reading as a FHIR R4 bundle with a DiagnosticReport."""
     found = _gathered(reading_id, caller, portal, "fhir", Pixels.NONE)
-    try:
-        return _download(reading_fhir(found, wording(lang or found.language)))
-    except InputError as error:
-        raise HTTPException(409, "not_referable") from error
+    return _file("report", lambda: reading_fhir(found, wording(lang or found.language)))
 
 
 @router.get("/readings/{reading_id}/hl7", response_class=Response, responses=FILES)
 def give_hl7(reading_id: Id, caller: CallerNow, portal: PortalNow, lang: Lang = None) -> Response:
     """Give a signed reading as an HL7 v2.5.1 message (ORU^R01)."""
     found = _gathered(reading_id, caller, portal, "hl7", Pixels.NONE)
-    try:
-        return _download(reading_hl7(found, wording(lang or found.language)))
-    except InputError as error:
-        raise HTTPException(409, "not_referable") from error
+    return _file("report", lambda: reading_hl7(found, wording(lang or found.language)))
 
 
 @router.get("/sites/{site_id}/readings.csv", response_class=Response, responses=FILES)
@@ -137,7 +109,7 @@ def give_table(
         portal.state.database, caller.person, site_id, readers, answer, path_of
     )
     made = text.encode("utf-8")
-    return _download(Artefact(f"readings-{site_id}.csv", "text/csv; charset=utf-8", made))
+    return download(made, "text/csv; charset=utf-8", f"readings-{site_id}.csv")
 
 
 def _gathered(
@@ -149,6 +121,20 @@ def _gathered(
     return found
 
 
-def _download(file: Artefact) -> Response:
-    headers = {"Content-Disposition": f'attachment; filename="{file.name}"'}
-    return Response(file.read(), media_type=file.media_type, headers=headers)
+def _zipped(found: SignedReading) -> Artefact:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for one in presentation_states(found):
+            archive.writestr(one.name, one.read())
+    return Artefact(f"marks-{found.id}.zip", "application/zip", packed.getvalue())
+
+
+def _file(extra: str, make: Callable[[], Artefact]) -> Response:
+    """Answer with a file, or say why there is none: a UID is missing, or a package."""
+    try:
+        made = make()
+        return download(made.read(), made.media_type, made.name)
+    except InputError as error:
+        raise HTTPException(409, "not_referable") from error
+    except ImportError as error:
+        raise HTTPException(501, f"extra_{extra}_needed") from error

@@ -15,27 +15,29 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, HTTPException, Response
 from pydantic import BaseModel, Field, StringConstraints
 
+from mammolens.readings import Answer
+from mammolens.readings import Words as AnyWords
 from mammolens.serve import reading
-from mammolens.serve.people import Refusal, Refused, Repeat
+from mammolens.serve.people import Named, Refusal, Refused
 from mammolens.serve.portal.caller import CallerNow, PortalNow, SessionNow
-from mammolens.serve.portal.forms import MOST_ID, Form, Id
-from mammolens.serve.portal.repeats import RepeatNow, once
-from mammolens.serve.reading import Answer, Keep, Reading
-from mammolens.serve.reading import Words as AnyWords
-from mammolens.serve.record import ReadingMode, ReadingRole, ReadingSlot, ReadingState, audit
+from mammolens.serve.portal.forms import Id
+from mammolens.serve.portal.repeats import Repeat, RepeatNow, once
+from mammolens.serve.reading import Addendum, Keep, Reading
+from mammolens.serve.record import (
+    Form,
+    Number,
+    ReadingMode,
+    ReadingRole,
+    ReadingSlot,
+    ReadingState,
+    audit,
+)
 
-__all__ = ["PersonRef", "ReadingView", "Words", "router", "view_reading"]
+__all__ = ["ReadingView", "Words", "router", "view_reading"]
 
 router = APIRouter(tags=["readings"])
 
 Words = Annotated[AnyWords, StringConstraints(min_length=1)]
-
-
-class PersonRef(BaseModel):
-    """Who somebody is, for lists."""
-
-    id: int
-    name: str
 
 
 class AfterAi(BaseModel):
@@ -45,21 +47,12 @@ class AfterAi(BaseModel):
     at: datetime
 
 
-class AddendumView(BaseModel):
-    """Words that were added to a signed reading."""
-
-    id: int
-    person: PersonRef
-    text: str
-    created_at: datetime
-
-
 class ReadingView(Answer):
     """A reading; the fields of the answer are those of the answer as it is now."""
 
     id: int
     exam_id: int
-    person: PersonRef
+    person: Named
     role: ReadingRole
     slot: ReadingSlot | None = Field(description="as what it was signed")
     state: ReadingState
@@ -72,7 +65,7 @@ class ReadingView(Answer):
     changed_at: datetime
     locked_at: datetime | None
     signed_at: datetime | None
-    addenda: list[AddendumView]
+    addenda: list[Addendum]
     etag: str = Field(description="for the header If-Match of the next change")
 
 
@@ -86,7 +79,7 @@ class Revision(Form):
 class Look(Form):
     """The version of the exam that the reader has looked at."""
 
-    exam_version: int = Field(ge=1, le=MOST_ID)
+    exam_version: Number
 
 
 class Addition(Form):
@@ -100,35 +93,8 @@ def view_reading(found: Reading) -> ReadingView:
     after = None
     if found.agreed is not None and found.revised_at is not None:
         after = AfterAi(agreed=found.agreed, at=found.revised_at)
-    addenda = [
-        AddendumView(
-            id=one.id,
-            person=PersonRef(id=one.person_id, name=one.person_name),
-            text=one.text,
-            created_at=one.created_at,
-        )
-        for one in found.addenda
-    ]
-    return ReadingView(
-        **dict(found.answer),
-        id=found.id,
-        exam_id=found.exam_id,
-        person=PersonRef(id=found.person_id, name=found.person_name),
-        role=found.role,
-        slot=found.slot,
-        state=found.state,
-        mode=found.mode,
-        exam_version=found.exam_version,
-        blinded=found.blinded,
-        first_answer=found.first_answer,
-        after_ai=after,
-        created_at=found.created_at,
-        changed_at=found.changed_at,
-        locked_at=found.locked_at,
-        signed_at=found.signed_at,
-        addenda=addenda,
-        etag=f'"{found.edition}"',
-    )
+    shown = {**vars(found), **dict(found.answer), "after_ai": after, "etag": f'"{found.edition}"'}
+    return ReadingView(**{name: shown[name] for name in ReadingView.model_fields})
 
 
 def edition_of(if_match: Annotated[str | None, Header()] = None) -> int:
@@ -181,7 +147,7 @@ def list_readings(exam_id: Id, caller: CallerNow, portal: PortalNow) -> list[Rea
     database, person = portal.state.database, caller.person
     with database.write() as connection:
         found = reading.list_readings(connection, person, exam_id)
-        shown = ", ".join(str(one.id) for one in found if one.person_id != person.id)
+        shown = ", ".join(str(one.id) for one in found if one.person.id != person.id)
         if shown:
             detail = {"readings": shown}
             audit.append(database, connection, person.actor, "readings_seen", exam_id, detail)
@@ -196,7 +162,7 @@ def show_reading(
     database, person = portal.state.database, caller.person
     with database.write() as connection:
         found = reading.visible_reading(connection, person, reading_id)
-        if found.person_id != person.id:
+        if found.person.id != person.id:
             detail = {"readings": str(found.id)}
             audit.append(database, connection, person.actor, "readings_seen", found.exam_id, detail)
     return _told(found, response)

@@ -2,8 +2,8 @@
 
 The metadata `filename` names the file for its sender, `site` says for which site it is (key or
 number; left out where the person uploads at one alone), `consent` is what the patient agreed to
-(JSON of `ConsentForm`; health workers must send it). For a photograph of a film, `photograph` is
-its view (RCC, LCC, RMLO, LMLO), `patient` the patient ID, `examDate` the date of the films
+(JSON of `Consent`; health workers must send it). For a photograph of a film, `photograph` is its
+view (RCC, LCC, RMLO, LMLO), `patient` the patient ID, `examDate` the date of the films
 (YYYY-MM-DD). `X-HTTP-Method-Override` is not obeyed.
 
 Source: https://tus.io/protocols/resumable-upload
@@ -14,23 +14,21 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Header, HTTPException, Request, Response
 from fastapi import Path as InPath
-from pydantic import BaseModel
+from pydantic import ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from mammolens.serve import uploads
 from mammolens.serve.portal.caller import API, CallerNow, PortalNow
-from mammolens.serve.portal.consents import read_consent
+from mammolens.serve.portal.forms import Id
 from mammolens.serve.portal.repeats import RepeatNow, once
-from mammolens.serve.record import UploadState
-from mammolens.serve.uploads import Upload, Writer
+from mammolens.serve.uploads import Consent, KeptConsent, Upload, UploadResult, Writer
 
-__all__ = ["router"]
+__all__ = ["consents", "router"]
 
 VERSION: Final = "1.0.0"
 RESUMABLE: Final = "Tus-Resumable"
@@ -53,36 +51,6 @@ TUS: Final = [Depends(_speaks_tus)]
 UploadId = Annotated[str, InPath(pattern=r"^[A-Za-z0-9_-]{43}$")]
 
 
-class UploadView(BaseModel):
-    """An upload of the caller."""
-
-    id: str
-    name: str
-    site_id: int
-    length: int
-    received: int
-    state: UploadState
-    problem: str | None
-    created_at: datetime
-    changed_at: datetime
-
-
-class MemberView(BaseModel):
-    """What became of one file of an upload: `outcome` is input, copy, rival, refused, ignored,
-    passed_over or rejected; `reason` says why it was rejected."""
-
-    name: str
-    outcome: str
-    reason: str | None
-    exam_id: int | None
-
-
-class ResultView(UploadView):
-    """What became of an upload, and of each file in it so far."""
-
-    members: list[MemberView]
-
-
 @router.options("", status_code=204)
 def describe(_caller: CallerNow, portal: PortalNow, response: Response) -> None:
     """Say what of tus is offered."""
@@ -93,9 +61,9 @@ def describe(_caller: CallerNow, portal: PortalNow, response: Response) -> None:
 
 
 @router.get("")
-def list_uploads(caller: CallerNow, portal: PortalNow) -> list[UploadView]:
+def list_uploads(caller: CallerNow, portal: PortalNow) -> list[Upload]:
     """List the uploads of the caller, the newest first."""
-    return [_view(one) for one in uploads.list_uploads(portal.state, caller.person)]
+    return uploads.list_uploads(portal.state, caller.person)
 
 
 @router.post("", status_code=201, dependencies=TUS)
@@ -175,11 +143,9 @@ def cancel_upload(upload_id: UploadId, caller: CallerNow, portal: PortalNow) -> 
 
 
 @router.get("/{upload_id}/result")
-def show_result(upload_id: UploadId, caller: CallerNow, portal: PortalNow) -> ResultView:
+def show_result(upload_id: UploadId, caller: CallerNow, portal: PortalNow) -> UploadResult:
     """Say what became of an upload, and of each file in it."""
-    found = uploads.read_result(portal.state, caller.person, upload_id)
-    members = [MemberView(**vars(member)) for member in found.members]
-    return ResultView(**vars(found.upload), members=members)
+    return uploads.read_result(portal.state, caller.person, upload_id)
 
 
 async def _write(writer: Writer, request: Request) -> None:
@@ -218,5 +184,24 @@ def _metadata(text: str) -> Mapping[str, str]:
     return found
 
 
-def _view(upload: Upload) -> UploadView:
-    return UploadView(**vars(upload))
+consents = APIRouter(tags=["exams"])
+
+
+@consents.get("/exams/{exam_id}/consents")
+def list_consents(exam_id: Id, caller: CallerNow, portal: PortalNow) -> list[KeptConsent]:
+    """List the consents that came with the images of an exam."""
+    return uploads.list_consents(portal.state, caller.person, exam_id)
+
+
+def read_consent(text: str) -> Consent:
+    """Read the consent in the metadata of an upload.
+
+    Raises
+    ------
+    HTTPException
+        It cannot be understood; nothing of it is repeated, as it names a patient.
+    """
+    try:
+        return Consent.model_validate_json(text)
+    except ValidationError as error:
+        raise HTTPException(422, "invalid") from error

@@ -6,7 +6,6 @@ Nothing here knows of HTTP. A reading goes from draft to locked to signed (`open
 
 from __future__ import annotations
 
-from mammolens.readings import Answer, Assessment, Assessments, Density, Mark, Words
 from mammolens.serve.reading.answering import (
     Keep,
     lock_answer,
@@ -14,29 +13,35 @@ from mammolens.serve.reading.answering import (
     revise_answer,
     save_draft,
 )
+from mammolens.serve.reading.follow_ups import (
+    Notice,
+    Recall,
+    acknowledge,
+    close_recall,
+    list_notices,
+    list_recalls,
+    notify,
+)
 from mammolens.serve.reading.gathering import Pixels, gather_reading
-from mammolens.serve.reading.insight import Dispute, list_readings, read_dispute, visible_reading
-from mammolens.serve.reading.notices import Notice, acknowledge, list_notices, notify
+from mammolens.serve.reading.insight import list_readings, read_dispute, visible_reading
 from mammolens.serve.reading.opening import begin_arbitration, begin_reading
 from mammolens.serve.reading.opinions import (
-    Colleague,
     Opinion,
     ask_opinion,
     end_opinion,
     list_opinions,
     list_readers,
 )
-from mammolens.serve.reading.pages import Page
 from mammolens.serve.reading.readers_table import AnswerKind, ReaderKind, readers_table
-from mammolens.serve.reading.recalls import Recall, close_recall, list_recalls
-from mammolens.serve.reading.records import Addendum, Reading
-from mammolens.serve.reading.signing import add_addendum, sign_reading
-from mammolens.serve.reading.status import (
+from mammolens.serve.reading.records import (
+    Addendum,
+    Reading,
     ReadingStatus,
     reader_id,
     reader_name,
     reading_status,
 )
+from mammolens.serve.reading.signing import add_addendum, sign_reading
 from mammolens.serve.reading.visibility import (
     ai_is_visible,
     category_is_visible,
@@ -49,24 +54,15 @@ from mammolens.serve.reading.visibility import (
 
 __all__ = [
     "Addendum",
-    "Answer",
     "AnswerKind",
-    "Assessment",
-    "Assessments",
-    "Colleague",
-    "Density",
-    "Dispute",
     "Keep",
-    "Mark",
     "Notice",
     "Opinion",
-    "Page",
     "Pixels",
     "ReaderKind",
     "Reading",
     "ReadingStatus",
     "Recall",
-    "Words",
     "acknowledge",
     "add_addendum",
     "ai_is_visible",

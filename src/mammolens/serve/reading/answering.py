@@ -12,12 +12,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.readings import Answer, contradictions, missing_fields
-from mammolens.serve.people import Person, Refusal, Refused, visible_exam
+from mammolens.serve.people import Person, Refusal, Refused, change_one, visible_exam
 from mammolens.serve.reading.records import (
     Reading,
     breasts_of,
     check_still_reads,
-    newest_result,
+    newest_result_id,
     own_reading,
     read_readings,
 )
@@ -82,9 +82,7 @@ def save_draft(
         check_edition(reading, edition)
         _check_images(connection, reading, answer)
         values = {"answer": answer.model_dump_json()}
-        made = change_edition(database, connection, person, reading, "reading_saved", values)
-        keep(connection, made)
-        return made
+        return change_edition(database, connection, person, reading, "reading_saved", values, keep)
 
 
 def lock_answer(
@@ -114,9 +112,7 @@ def lock_answer(
             "blinded": is_blinded(connection, person, reading),
             "locked_at": database.now(connection),
         }
-        made = change_edition(database, connection, person, reading, "reading_locked", values)
-        keep(connection, made)
-        return made
+        return change_edition(database, connection, person, reading, "reading_locked", values, keep)
 
 
 def revise_answer(
@@ -154,12 +150,12 @@ def revise_answer(
         values = {
             "answer": answer.model_dump_json(),
             "agreed": changes is None,
-            "ai_result_id": newest_result(connection, reading.exam_id),
+            "ai_result_id": newest_result_id(connection, reading.exam_id),
             "revised_at": database.now(connection),
         }
-        made = change_edition(database, connection, person, reading, "reading_revised", values)
-        keep(connection, made)
-        return made
+        return change_edition(
+            database, connection, person, reading, "reading_revised", values, keep
+        )
 
 
 def look_again(
@@ -182,7 +178,7 @@ def look_again(
             raise Refused(Refusal.EXAM_CHANGED)
         values: dict[str, Any] = {"exam_version": version}
         if reading.mode is ReadingMode.CONCURRENT:
-            values["ai_result_id"] = newest_result(connection, reading.exam_id)
+            values["ai_result_id"] = newest_result_id(connection, reading.exam_id)
         return change_edition(database, connection, person, reading, "reading_looked", values)
 
 
@@ -228,6 +224,7 @@ def change_edition(
     reading: Reading,
     action: str,
     values: dict[str, Any],
+    keep: Keep = keep_nothing,
 ) -> Reading:
     """Change a reading from the edition that was read to the next, with its row in the trail.
 
@@ -237,17 +234,15 @@ def change_edition(
         Another transaction has changed it meanwhile.
     """
     now = database.now(connection)
-    changed = connection.execute(
-        READINGS.update()
-        .where(READINGS.c.id == reading.id, READINGS.c.edition == reading.edition)
-        .values(edition=reading.edition + 1, changed_at=now, **values)
-    )
-    if changed.rowcount != 1:
-        raise Refused(Refusal.STALE)
+    same = READINGS.c.id == reading.id, READINGS.c.edition == reading.edition
+    change = READINGS.update().where(*same)
+    change = change.values(edition=reading.edition + 1, changed_at=now, **values)
+    change_one(connection, change, Refusal.STALE)
     noted: dict[str, Any] = {key: values[key] for key in NOTED if key in values}
     detail: audit.Detail = {"reading": reading.id, "edition": reading.edition + 1} | noted
     audit.append(database, connection, person.actor, action, reading.exam_id, detail)
     (made,) = read_readings(connection, READINGS.c.id == reading.id)
+    keep(connection, made)
     return made
 
 

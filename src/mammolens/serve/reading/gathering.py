@@ -28,13 +28,12 @@ from mammolens.readings import (
 from mammolens.serve.holdings import NodeState, restore_sources
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.reading.insight import list_readings, visible_reading
-from mammolens.serve.reading.records import Reading, newest_round
+from mammolens.serve.reading.records import Reading, newest_result, newest_round
 from mammolens.serve.reading.visibility import may_see_ai, note_ai_shown
 from mammolens.serve.record import (
     INSTANCES,
     PEOPLE,
     READINGS,
-    RESULTS,
     SITES,
     ReadingMode,
     ReadingRole,
@@ -127,14 +126,14 @@ def gather_reading(
         ai_shown=shows_ai and reading.mode is not ReadingMode.TRIAGE_ONLY,
         ai=ai,
         is_behind=is_behind,
-        marked_by=Observer(marked_by.person_name, "") if marked_by else None,
+        marked_by=Observer(marked_by.person.name, "") if marked_by else None,
         marks_left_out=tuple(
-            one.person_name for one in others if one.answer.findings and one is not marked_by
+            one.person.name for one in others if one.answer.findings and one is not marked_by
         ),
         banner=exam.banner or "",
         language=site.language if site else "en",
         additions=tuple(
-            Addition(one.person_name, one.text, one.created_at) for one in reading.addenda
+            Addition(one.person.name, one.text, one.created_at) for one in reading.addenda
         ),
         pictures={uid: picture for uid, picture in pictures.items() if picture is not None},
     )
@@ -191,19 +190,13 @@ def _site(connection: sa.Connection, site_id: int | None) -> sa.Row[Any] | None:
 
 
 def _observer(connection: sa.Connection, reading: Reading, site: sa.Row[Any] | None) -> Observer:
-    account = sa.select(PEOPLE.c.name).where(PEOPLE.c.id == reading.person_id)
+    account = sa.select(PEOPLE.c.name).where(PEOPLE.c.id == reading.person.id)
     name = connection.execute(account).scalar_one()
-    return Observer(reading.person_name, name, site.name if site else None)
+    return Observer(reading.person.name, name, site.name if site else None)
 
 
 def _ai(connection: sa.Connection, exam: sa.Row[Any]) -> AiStatement | None:
-    asked = (
-        sa.select(RESULTS)
-        .where(RESULTS.c.exam_id == exam.id)
-        .order_by(RESULTS.c.revision.desc())
-        .limit(1)
-    )
-    row = connection.execute(asked).one_or_none()
+    row = newest_result(connection, exam.id)
     if row is None:
         return None
     has_doubts = row.n_unreadable > 0 or "low_withheld" in row.cautions.splitlines()

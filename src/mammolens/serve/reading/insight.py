@@ -69,9 +69,9 @@ def list_readings(connection: sa.Connection, person: Person, exam_id: int) -> li
     stand = _stand(connection, person, exam, found)
     sees_ai = may_see_ai(connection, person, exam_id)
     return [
-        reading if sees_ai or reading.person_id == person.id else without_ai(reading)
+        reading if sees_ai or reading.person.id == person.id else without_ai(reading)
         for reading in found
-        if reading.person_id == person.id or _is_shown(reading, stand)
+        if reading.person.id == person.id or _is_shown(reading, stand)
     ]
 
 
@@ -114,7 +114,7 @@ def read_dispute(database: Database, person: Person, exam_id: int) -> Dispute:
         if ReadingSlot.SECOND not in slots:
             raise Refused(Refusal.STAGE)
         if any(
-            one.person_id == person.id and one.role is ReadingRole.READER and one.slot is None
+            one.person.id == person.id and one.role is ReadingRole.READER and one.slot is None
             for one in found
         ):
             raise Refused(Refusal.NOT_ALLOWED)
@@ -131,7 +131,7 @@ def _stand(
 ) -> _Stand:
     current = newest_round(connection, exam.id)
     round_id = current.id if current is not None else None
-    mine = [one for one in found if one.person_id == person.id and one.round_id == round_id]
+    mine = [one for one in found if one.person.id == person.id and one.round_id == round_id]
     mine = [one for one in mine if one.role is not ReadingRole.OPINION]
     asked = sa.select(OPINIONS.c.id).where(
         OPINIONS.c.exam_id == exam.id, OPINIONS.c.asked_by == person.id

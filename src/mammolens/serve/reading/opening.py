@@ -14,7 +14,7 @@ from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.reading.records import (
     Reading,
     lock_exam,
-    newest_result,
+    newest_result_id,
     newest_round,
     read_readings,
 )
@@ -159,7 +159,7 @@ def _insert(
     if values["role"] == ReadingRole.ARBITER.value and mode is ReadingMode.SECOND_READER:
         # Both readers have answered; the arbiter decides with everything in sight.
         mode = ReadingMode.CONCURRENT
-    result = newest_result(connection, exam.id) if mode is ReadingMode.CONCURRENT else None
+    result = newest_result_id(connection, exam.id) if mode is ReadingMode.CONCURRENT else None
     row = {
         "exam_id": exam.id,
         "person_id": person.id,

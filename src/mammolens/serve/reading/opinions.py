@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.people import Person, Refusal, Refused, visible_exam, visible_exams
-from mammolens.serve.reading.pages import Page, page_of
+from mammolens.serve.people import (
+    Named,
+    Person,
+    Refusal,
+    Refused,
+    change_one,
+    visible_exam,
+    visible_exams,
+)
+from mammolens.serve.reading.records import PatientName
 from mammolens.serve.record import (
     EXAMS,
     OPINIONS,
@@ -20,22 +28,17 @@ from mammolens.serve.record import (
     READINGS,
     ROLES,
     Database,
+    Page,
     PersonRole,
     ReadingRole,
     ReadingState,
     audit,
+    from_row,
     insert_once,
+    page_of,
 )
 
-__all__ = ["Colleague", "Opinion", "ask_opinion", "end_opinion", "list_opinions", "list_readers"]
-
-
-@dataclass(frozen=True)
-class Colleague:
-    """Somebody who may be asked for an opinion."""
-
-    id: int
-    display_name: str
+__all__ = ["Opinion", "ask_opinion", "end_opinion", "list_opinions", "list_readers"]
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,9 @@ class Opinion:
 
     id: int
     exam_id: int
-    patient_name: str | None
-    person_id: int
-    person_name: str
-    asked_by: int
-    asked_by_name: str
+    patient_name: PatientName
+    person: Named
+    asked_by: Named
     question: str
     created_at: datetime
     ended_at: datetime | None
@@ -58,7 +59,7 @@ class Opinion:
 
 def list_readers(
     database: Database, person: Person, *, before: int | None, limit: int
-) -> Page[Colleague]:
+) -> Page[Named]:
     """List everybody who reads anywhere in the installation, for those who read or arbitrate.
 
     Raises
@@ -68,14 +69,10 @@ def list_readers(
     """
     if not (_reads(person) or person.is_administrator):
         raise Refused(Refusal.NOT_ALLOWED)
-    reads = sa.exists().where(
-        ROLES.c.person_id == PEOPLE.c.id, ROLES.c.role == PersonRole.READER.value
-    )
-    asked = sa.select(PEOPLE.c.id, PEOPLE.c.display_name).where(
-        reads, PEOPLE.c.disabled_at.is_(None), PEOPLE.c.id != person.id
-    )
+    asked = sa.select(PEOPLE.c.id, PEOPLE.c.display_name)
+    asked = asked.where(_IS_READER, PEOPLE.c.id != person.id)
     with database.read() as connection:
-        return page_of(connection, asked, PEOPLE.c.id, before, limit, _colleague)
+        return page_of(connection, asked, PEOPLE.c.id, before, limit, _reader)
 
 
 def ask_opinion(
@@ -96,12 +93,7 @@ def ask_opinion(
         )
         if not may_ask:
             raise Refused(Refusal.NOT_ALLOWED)
-        reads = sa.exists().where(
-            ROLES.c.person_id == PEOPLE.c.id, ROLES.c.role == PersonRole.READER.value
-        )
-        known = sa.select(PEOPLE.c.name).where(
-            PEOPLE.c.id == asked_id, PEOPLE.c.disabled_at.is_(None), reads
-        )
+        known = sa.select(PEOPLE.c.name).where(PEOPLE.c.id == asked_id, _IS_READER)
         name = connection.execute(known).scalar_one_or_none()
         if name is None:
             raise Refused(Refusal.UNKNOWN, fields=["person_id"])
@@ -121,8 +113,7 @@ def ask_opinion(
         }
         if not insert_once(connection, OPINIONS, row):
             raise Refused(Refusal.TAKEN)
-        detail: audit.Detail = {"person": name}
-        audit.append(database, connection, person.actor, "opinion_asked", exam_id, detail)
+        audit.append(database, connection, person.actor, "opinion_asked", exam_id, person=name)
         made = _opinions(person).where(
             OPINIONS.c.exam_id == exam_id,
             OPINIONS.c.person_id == asked_id,
@@ -147,16 +138,11 @@ def end_opinion(database: Database, person: Person, opinion_id: int) -> None:
             person.id in (row.asked_by, row.person_id) or person.may_administer(row.site_id)
         ):
             raise Refused(Refusal.UNKNOWN)
+        still = OPINIONS.c.id == opinion_id, OPINIONS.c.ended_at.is_(None)
         now = database.now(connection)
-        ended = connection.execute(
-            OPINIONS.update()
-            .where(OPINIONS.c.id == opinion_id, OPINIONS.c.ended_at.is_(None))
-            .values(ended_at=now)
-        )
-        if ended.rowcount != 1:
-            raise Refused(Refusal.CHANGED)
-        detail: audit.Detail = {"opinion": opinion_id}
-        audit.append(database, connection, person.actor, "opinion_ended", row.exam_id, detail)
+        change_one(connection, OPINIONS.update().where(*still).values(ended_at=now))
+        action = "opinion_ended"
+        audit.append(database, connection, person.actor, action, row.exam_id, opinion=opinion_id)
 
 
 def list_opinions(
@@ -169,8 +155,8 @@ def list_opinions(
         return page_of(connection, asked, OPINIONS.c.id, before, limit, _opinion)
 
 
-def _colleague(row: sa.Row[Any]) -> Colleague:
-    return Colleague(row.id, row.display_name)
+def _reader(row: sa.Row[Any]) -> Named:
+    return Named(row.id, row.display_name)
 
 
 def _reads(person: Person) -> bool:
@@ -178,6 +164,11 @@ def _reads(person: Person) -> bool:
 
 
 _ASKING = PEOPLE.alias("asking")
+_IS_READER: Final = sa.and_(
+    PEOPLE.c.disabled_at.is_(None),
+    sa.exists().where(ROLES.c.person_id == PEOPLE.c.id, ROLES.c.role == PersonRole.READER.value),
+)
+"""Rows of `PEOPLE` who read anywhere and have an open account."""
 
 
 def _opinions(person: Person) -> sa.Select[Any]:
@@ -199,17 +190,5 @@ def _opinions(person: Person) -> sa.Select[Any]:
 
 
 def _opinion(row: sa.Row[Any]) -> Opinion:
-    return Opinion(
-        row.id,
-        row.exam_id,
-        row.patient_name,
-        row.person_id,
-        row.display_name,
-        row.asked_by,
-        row.asking_name,
-        row.question,
-        row.created_at,
-        row.ended_at,
-        row.reading_id,
-        ReadingState(row.state) if row.state else None,
-    )
+    person = Named(row.person_id, row.display_name)
+    return from_row(Opinion, row, person=person, asked_by=Named(row.asked_by, row.asking_name))

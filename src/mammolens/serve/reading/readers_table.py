@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from mammolens.core import Laterality
 from mammolens.readings import Answer
 from mammolens.serve.people import Person, Refusal, Refused, read_site
-from mammolens.serve.reading.visibility import ai_is_visible
+from mammolens.serve.reading.visibility import ai_is_visible, is_newest_round
 from mammolens.serve.record import (
     EXAMS,
     INSTANCES,
@@ -100,10 +100,6 @@ def readers_table(
 def _rows(
     connection: sa.Connection, person: Person, site_id: int, which: ReaderKind
 ) -> Iterator[sa.Row[Any]]:
-    newer = ROUNDS.alias()
-    is_newest = ~sa.exists().where(
-        newer.c.exam_id == ROUNDS.c.exam_id, newer.c.number > ROUNDS.c.number
-    )
     arbiter = READINGS.alias()
     is_arbitrated = sa.exists().where(
         arbiter.c.round_id == READINGS.c.round_id, arbiter.c.slot == ReadingSlot.ARBITER.value
@@ -140,7 +136,7 @@ def _rows(
         .where(
             EXAMS.c.site_id == site_id,
             ROUNDS.c.state == RoundState.DECIDED.value,
-            is_newest,
+            is_newest_round(),
             chosen,
             INSTANCES.c.role == Role.INPUT.value,
         )

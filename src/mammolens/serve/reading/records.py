@@ -1,17 +1,22 @@
-"""Readings as the database holds them, and who may see how much of somebody else's."""
+"""Readings as the database holds them, who may see how much of them, and how far an exam is read.
+
+`reading_status` and `reader_id` are SQL over `EXAMS`, for lists that filter by them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from enum import Enum
+from typing import Annotated, Any
 
 import sqlalchemy as sa
+from pydantic import Field
 
 from mammolens.core import Laterality
 from mammolens.readings import Answer
-from mammolens.serve.people import Person, Refusal, Refused
+from mammolens.serve.people import Named, Person, Refusal, Refused
 from mammolens.serve.record import (
     ADDENDA,
     EXAMS,
@@ -27,20 +32,31 @@ from mammolens.serve.record import (
     ReadingSlot,
     ReadingState,
     Role,
+    RoundState,
+    from_row,
+    of_exam,
 )
 
 __all__ = [
     "Addendum",
+    "PatientName",
     "Reading",
+    "ReadingStatus",
     "breasts_of",
     "check_still_reads",
     "lock_exam",
     "newest_result",
+    "newest_result_id",
     "newest_round",
     "own_reading",
     "read_readings",
+    "reader_id",
+    "reader_name",
+    "reading_status",
     "without_ai",
 ]
+
+PatientName = Annotated[str | None, Field(description="as DICOM writes it")]
 
 
 @dataclass(frozen=True)
@@ -48,10 +64,8 @@ class Addendum:
     """What was added to a signed reading."""
 
     id: int
-    person_id: int
-    person_name: str
+    person: Named
     text: str
-    exam_version: int
     created_at: datetime
 
 
@@ -63,8 +77,7 @@ class Reading:
     exam_id: int
     round_id: int | None
     opinion_id: int | None
-    person_id: int
-    person_name: str
+    person: Named
     role: ReadingRole
     slot: ReadingSlot | None
     state: ReadingState
@@ -161,15 +174,16 @@ def newest_round(connection: sa.Connection, exam_id: int) -> sa.Row[Any] | None:
     return connection.execute(asked).one_or_none()
 
 
-def newest_result(connection: sa.Connection, exam_id: int) -> int | None:
+def newest_result(connection: sa.Connection, exam_id: int) -> sa.Row[Any] | None:
+    """Give the row of the newest result of an exam; ``None``: it has none."""
+    mine = sa.select(RESULTS).where(RESULTS.c.exam_id == exam_id)
+    return connection.execute(mine.order_by(RESULTS.c.revision.desc()).limit(1)).one_or_none()
+
+
+def newest_result_id(connection: sa.Connection, exam_id: int) -> int | None:
     """Give the number of the newest result of an exam; ``None``: it has none."""
-    asked = (
-        sa.select(RESULTS.c.id)
-        .where(RESULTS.c.exam_id == exam_id)
-        .order_by(RESULTS.c.revision.desc())
-        .limit(1)
-    )
-    return connection.execute(asked).scalar_one_or_none()
+    row = newest_result(connection, exam_id)
+    return None if row is None else int(row.id)
 
 
 def breasts_of(connection: sa.Connection, exam_id: int) -> frozenset[Laterality]:
@@ -194,38 +208,77 @@ def _addenda(connection: sa.Connection, ids: Sequence[int]) -> dict[int, tuple[A
     )
     found: dict[int, tuple[Addendum, ...]] = {}
     for row in connection.execute(asked):
-        said = Addendum(
-            row.id, row.person_id, row.display_name, row.text, row.exam_version, row.created_at
-        )
+        said = from_row(Addendum, row, person=Named(row.person_id, row.display_name))
         found[row.reading_id] = (*found.get(row.reading_id, ()), said)
     return found
 
 
 def _reading(row: sa.Row[Any], addenda: tuple[Addendum, ...]) -> Reading:
     first = row.first_answer
-    return Reading(
-        id=row.id,
-        exam_id=row.exam_id,
-        round_id=row.round_id,
-        opinion_id=row.opinion_id,
-        person_id=row.person_id,
-        person_name=row.display_name,
-        role=ReadingRole(row.role),
-        slot=ReadingSlot(row.slot) if row.slot else None,
-        state=ReadingState(row.state),
-        mode=ReadingMode(row.mode),
-        exam_version=row.exam_version,
-        edition=row.edition,
+    return from_row(
+        Reading,
+        row,
+        person=Named(row.person_id, row.display_name),
         answer=Answer.model_validate_json(row.answer),
         first_answer=Answer.model_validate_json(first) if first else None,
-        first_version=row.first_version,
-        blinded=row.blinded,
-        agreed=row.agreed,
-        ai_result_id=row.ai_result_id,
-        created_at=row.created_at,
-        changed_at=row.changed_at,
-        locked_at=row.locked_at,
-        revised_at=row.revised_at,
-        signed_at=row.signed_at,
         addenda=addenda,
+    )
+
+
+class ReadingStatus(str, Enum):
+    """Where an exam stands for its readers."""
+
+    NEW = "new"
+    """Nobody has begun, or images came after the answer that stands."""
+    IN_READING = "in_reading"
+    READ = "read"
+    """One of two readers has signed."""
+    ARBITRATION = "arbitration"
+    SIGNED = "signed"
+
+
+def reading_status() -> sa.Case[str]:
+    """Give the `ReadingStatus` of a row of `EXAMS`.
+
+    An answer that was signed before the newest images came does not count: the exam is new again.
+    """
+    rounds = of_exam(ROUNDS.c.exam_id == EXAMS.c.id)
+    is_open = rounds.where(ROUNDS.c.state == RoundState.OPEN.value)
+    has_signed = is_open.where(
+        READINGS.c.round_id == ROUNDS.c.id, READINGS.c.state == ReadingState.SIGNED.value
+    )
+    decided = rounds.where(
+        ROUNDS.c.state == RoundState.DECIDED.value, ROUNDS.c.version == EXAMS.c.version
+    )
+    return sa.case(
+        (
+            rounds.where(ROUNDS.c.state == RoundState.DISPUTED.value),
+            ReadingStatus.ARBITRATION.value,
+        ),
+        (has_signed, ReadingStatus.READ.value),
+        (is_open, ReadingStatus.IN_READING.value),
+        (decided, ReadingStatus.SIGNED.value),
+        else_=ReadingStatus.NEW.value,
+    )
+
+
+def reader_id() -> sa.ScalarSelect[int]:
+    """Give who works on a row of `EXAMS`, or worked on it last; NULL: nobody."""
+    return _newest(READINGS.c.person_id)
+
+
+def reader_name() -> sa.ScalarSelect[str]:
+    """Give the display name of the person of `reader_id`."""
+    return _newest(PEOPLE.c.display_name)
+
+
+def _newest(column: sa.Column[Any]) -> sa.ScalarSelect[Any]:
+    return (
+        sa.select(column)
+        .join_from(READINGS, PEOPLE, PEOPLE.c.id == READINGS.c.person_id)
+        .where(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.round_id.is_not(None))
+        .order_by(READINGS.c.changed_at.desc(), READINGS.c.id.desc())
+        .limit(1)
+        .correlate(EXAMS)
+        .scalar_subquery()
     )

@@ -22,12 +22,12 @@ from mammolens.serve.reading.answering import (
     is_blinded,
     keep_nothing,
 )
-from mammolens.serve.reading.notices import give_notice
+from mammolens.serve.reading.follow_ups import give_notice
 from mammolens.serve.reading.records import (
     Reading,
     check_still_reads,
     lock_exam,
-    newest_result,
+    newest_result_id,
     own_reading,
     read_readings,
 )
@@ -162,7 +162,7 @@ def _check_seen(connection: sa.Connection, reading: Reading, exam: sa.Row[Any]) 
         raise Refused(Refusal.NOT_LOCKED)
     if reading.mode is ReadingMode.TRIAGE_ONLY:
         return
-    if newest_result(connection, exam.id) != reading.ai_result_id:
+    if newest_result_id(connection, exam.id) != reading.ai_result_id:
         raise Refused(Refusal.AI_CHANGED)
 
 

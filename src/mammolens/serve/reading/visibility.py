@@ -25,11 +25,10 @@ from functools import lru_cache
 
 import sqlalchemy as sa
 
-from mammolens.serve.people import Person, visible_exams
+from mammolens.serve.people import Person, is_asked, visible_exams
 from mammolens.serve.record import (
     AI_VIEWS,
     EXAMS,
-    OPINIONS,
     READINGS,
     ROUNDS,
     SITES,
@@ -48,6 +47,7 @@ __all__ = [
     "category_is_visible",
     "exams_with_visible_ai",
     "exams_with_visible_category",
+    "is_newest_round",
     "is_past",
     "may_see_ai",
     "note_ai_shown",
@@ -147,25 +147,25 @@ def is_past() -> sa.ColumnElement[bool]:
 
     What a reader answered about fewer images does not show them what the AI says of all.
     """
-    newer = ROUNDS.alias("newer")
-    is_newest = ~sa.exists().where(
-        newer.c.exam_id == ROUNDS.c.exam_id, newer.c.number > ROUNDS.c.number
-    )
     is_behind = sa.and_(
         ROUNDS.c.state == RoundState.DECIDED.value, ROUNDS.c.version != EXAMS.c.version
     )
-    of_it = sa.exists().where(ROUNDS.c.id == READINGS.c.round_id, sa.or_(is_behind, ~is_newest))
+    of_it = sa.exists().where(
+        ROUNDS.c.id == READINGS.c.round_id, sa.or_(is_behind, ~is_newest_round())
+    )
     return of_it.correlate(EXAMS, READINGS)
+
+
+def is_newest_round() -> sa.ColumnElement[bool]:
+    """Say whether a row of `ROUNDS` is the newest of its exam."""
+    newer = ROUNDS.alias("newer")
+    later = newer.c.exam_id == ROUNDS.c.exam_id, newer.c.number > ROUNDS.c.number
+    return ~sa.exists().where(*later)
 
 
 def _reads(person: Person) -> sa.ColumnElement[bool]:
     sites = person.sites_as(PersonRole.READER) | person.sites_as(PersonRole.ARBITER)
-    asked = of_exam(
-        OPINIONS.c.exam_id == EXAMS.c.id,
-        OPINIONS.c.person_id == person.id,
-        OPINIONS.c.ended_at.is_(None),
-    )
-    return sa.or_(EXAMS.c.site_id.in_(sorted(sites)), asked)
+    return sa.or_(EXAMS.c.site_id.in_(sorted(sites)), is_asked(person))
 
 
 def _administers(person: Person) -> sa.ColumnElement[bool]:

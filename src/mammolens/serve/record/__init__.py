@@ -29,6 +29,7 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
+from mammolens.serve.record.forms import MOST_ID, Form, Line, Moment, Number
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.monitor_tables import (
@@ -76,7 +77,7 @@ from mammolens.serve.record.reading_tables import (
     ReadingState,
     RoundState,
 )
-from mammolens.serve.record.rows import from_row
+from mammolens.serve.record.rows import Page, from_row, page_of
 from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
@@ -143,6 +144,7 @@ __all__ = [
     "JOBS",
     "KEYRING",
     "MONITORS",
+    "MOST_ID",
     "NOTICES",
     "OBSERVATIONS",
     "OPINIONS",
@@ -177,9 +179,14 @@ __all__ = [
     "Database",
     "ExamHeader",
     "ExamOrder",
+    "Form",
     "HeldWork",
     "Lease",
+    "Line",
+    "Moment",
+    "Number",
     "OutcomeState",
+    "Page",
     "PersonRole",
     "PictureState",
     "Pulse",
@@ -213,6 +220,7 @@ __all__ = [
     "of_exam",
     "open_database",
     "overview_lines",
+    "page_of",
     "present",
     "read_failures",
     "read_overview",

@@ -96,6 +96,7 @@ def append(
     action: str,
     exam_id: int | None = None,
     detail: Detail | None = None,
+    **more: str | int | float | bool | None,
 ) -> None:
     """Add a row in a write transaction, as the last action of the transaction.
 
@@ -107,6 +108,8 @@ def append(
         One word: ``received``, ``finished``, ``delivered``.
     detail
         Details. They may have UIDs, but no names, birth dates or patient IDs.
+    more
+        Further details by their names.
     """
     head = connection.execute(sa.select(AUDIT_HEAD).with_for_update()).one()
     row = {
@@ -117,7 +120,7 @@ def append(
         ),  # PostgreSQL would store it so, unlike the hash
         "action": action,
         "exam_id": exam_id,
-        "detail": json.dumps(dict(detail or {}), sort_keys=True, ensure_ascii=False),
+        "detail": json.dumps({**(detail or {}), **more}, sort_keys=True, ensure_ascii=False),
         "previous": head.hash,
     }
     digest = _hash(row)

@@ -30,6 +30,11 @@ def from_row(kind: type[T], row: sa.Row[Any], **more: object) -> T:
     ----------
     more
         Fields that are not columns; they take the place of columns of the same name.
+
+    Raises
+    ------
+    ValidationError
+        There is neither a column nor another value for a field, or a value has another type.
     """
     adapter: TypeAdapter[T] | None = _ADAPTERS.get(kind)
     if adapter is None:  # making one takes longer than using it a hundred times

@@ -18,9 +18,8 @@ from mammolens.serve.uploads.coming import (
     open_writer,
 )
 from mammolens.serve.uploads.consents import Consent, KeptConsent, list_consents
-from mammolens.serve.uploads.photographs import PhotographFacts, read_facts
+from mammolens.serve.uploads.photographs import read_facts
 from mammolens.serve.uploads.receiving import (
-    MemberResult,
     Receiver,
     UploadResult,
     read_result,
@@ -29,8 +28,6 @@ from mammolens.serve.uploads.receiving import (
 __all__ = [
     "Consent",
     "KeptConsent",
-    "MemberResult",
-    "PhotographFacts",
     "Progress",
     "Receiver",
     "Upload",

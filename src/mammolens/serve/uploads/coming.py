@@ -19,9 +19,15 @@ from typing import Any, BinaryIO, Final
 import sqlalchemy as sa
 
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.people import Person, Refusal, Refused
-from mammolens.serve.record import UPLOAD_MEMBERS, UPLOADS, UploadState, audit
-from mammolens.serve.uploads.consents import Consent, enter_consent
+from mammolens.serve.people import Person, Refusal, Refused, one_row
+from mammolens.serve.record import UPLOAD_MEMBERS, UPLOADS, UploadState, audit, from_row
+from mammolens.serve.uploads.consents import (
+    Consent,
+    enter_consent,
+    may_upload,
+    upload_site,
+    upload_sites,
+)
 from mammolens.serve.uploads.files import (
     away,
     check_room,
@@ -30,7 +36,6 @@ from mammolens.serve.uploads.files import (
     upload_path,
 )
 from mammolens.serve.uploads.photographs import PhotographFacts
-from mammolens.serve.uploads.sites import may_upload, upload_site, upload_sites
 
 __all__ = [
     "Progress",
@@ -183,7 +188,7 @@ def list_progress(connection: sa.Connection, person: Person) -> list[Progress]:
         .limit(MOST_LISTED)
     )
     rows = connection.execute(asked).all()
-    return [Progress(r.id, r.received, r.length, UploadState(r.state)) for r in rows]
+    return [from_row(Progress, row) for row in rows]
 
 
 def cancel_upload(state: NodeState, person: Person, upload_id: str) -> None:
@@ -330,21 +335,8 @@ def _end_writer(upload_id: str) -> None:
 
 def _own(connection: sa.Connection, person: Person, upload_id: str) -> sa.Row[Any]:
     mine = sa.and_(UPLOADS.c.id == upload_id, UPLOADS.c.person_id == person.id)
-    row = connection.execute(sa.select(UPLOADS).where(mine)).one_or_none()
-    if row is None:
-        raise Refused(Refusal.UNKNOWN)
-    return row
+    return one_row(connection, sa.select(UPLOADS).where(mine))
 
 
 def _upload(row: sa.Row[Any]) -> Upload:
-    return Upload(
-        row.id,
-        row.name,
-        row.site_id,
-        row.length,
-        row.received,
-        UploadState(row.state),
-        row.problem,
-        row.created_at,
-        row.changed_at,
-    )
+    return from_row(Upload, row)

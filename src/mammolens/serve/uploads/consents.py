@@ -1,4 +1,4 @@
-"""The consent of a patient, which comes with the images that a community health worker sends.
+"""Who may send images to which site, and the consent of the patient that health workers send along.
 
 Each file of an exam brings the same consent, so that no image is without one whatever gets lost.
 """
@@ -7,16 +7,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
 
 import sqlalchemy as sa
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from mammolens.serve.holdings import NodeState, consent_about
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
-from mammolens.serve.record import CONSENTS, PEOPLE, UPLOADS, audit
+from mammolens.serve.record import (
+    CONSENTS,
+    PEOPLE,
+    SITES,
+    UPLOADS,
+    Form,
+    Line,
+    PersonRole,
+    audit,
+    from_row,
+)
 
-__all__ = ["Consent", "KeptConsent", "enter_consent", "forget_consents", "list_consents"]
+__all__ = [
+    "Consent",
+    "KeptConsent",
+    "enter_consent",
+    "forget_consents",
+    "list_consents",
+    "may_upload",
+    "upload_site",
+    "upload_sites",
+]
 
 KEPT: Final = timedelta(days=30)
 """How long a consent waits for its first image, as the results of an upload do."""
@@ -24,30 +44,35 @@ AHEAD: Final = timedelta(minutes=10)
 """Clocks of phones are not exact; a consent of later than this is a mistake."""
 
 
-@dataclass(frozen=True)
-class Consent:
-    """What a patient agreed to: the text by its version and SHA-256, who the patient is, and when.
+class Consent(Form):
+    """What a patient agreed to; `text_digest` is the SHA-256 of the text that was shown.
 
     `name`, `patient_id` and `birth_year` are as the health worker typed them.
     """
 
-    id: str
-    text_version: str
-    text_digest: str
-    language: str
-    name: str
-    patient_id: str
-    birth_year: int
-    given_at: datetime
+    id: str = Field(pattern=r"^[A-Za-z0-9_-]{16,64}$")
+    text_version: str = Field(pattern=r"^[A-Za-z0-9._-]{1,16}$")
+    text_digest: str = Field(pattern=r"^[0-9a-f]{64}$")
+    language: str = Field(pattern=r"^[a-z]{2,8}$")
+    name: Line
+    patient_id: Annotated[Line, StringConstraints(max_length=64)]
+    birth_year: int = Field(ge=1900, le=2100)
+    given_at: Annotated[AwareDatetime, AfterValidator(lambda time: time.astimezone(UTC))]
 
 
 @dataclass(frozen=True)
 class KeptConsent:
-    """A consent, the name of the health worker who asked for it, and the time of its arrival."""
+    """A consent of a patient, which health worker asked for it, and when it arrived."""
 
-    consent: Consent
-    person_name: str
-    created_at: datetime
+    name: str
+    patient_id: str
+    birth_year: int
+    text_version: str
+    text_digest: str
+    language: str
+    given_at: datetime
+    asked_by: str
+    received_at: datetime
 
 
 def enter_consent(
@@ -66,7 +91,8 @@ def enter_consent(
     known = connection.execute(sa.select(CONSENTS).where(CONSENTS.c.id == given.id)).one_or_none()
     if known is not None:
         same = known.person_id == person.id and known.site_id == site_id
-        if not same or _opened(state, known) != given:
+        kept = {**known._mapping, **_opened(state, known)}
+        if not same or any(kept[name] != value for name, value in given):
             raise Refused(Refusal.KEY_REUSED)
         return
     row = {
@@ -107,7 +133,16 @@ def list_consents(state: NodeState, person: Person, exam_id: int) -> list[KeptCo
         rows = connection.execute(asked).all()
         if rows:
             audit.append(database, connection, person.actor, "consents_seen", exam_id)
-    return [KeptConsent(_opened(state, row), row.display_name, row.created_at) for row in rows]
+    return [
+        from_row(
+            KeptConsent,
+            row,
+            **_opened(state, row),
+            asked_by=row.display_name,
+            received_at=row.created_at,
+        )
+        for row in rows
+    ]
 
 
 def forget_consents(connection: sa.Connection, now: datetime) -> None:
@@ -125,17 +160,42 @@ def _sealed(state: NodeState, given: Consent) -> bytes:
     ).encode()
 
 
-def _opened(state: NodeState, row: sa.Row[Any]) -> Consent:
+def _opened(state: NodeState, row: sa.Row[Any]) -> dict[str, Any]:
+    """Give what names the patient in a consent, by the fields of `Consent`."""
     said, seal = json.loads(row.said), state.results.seal
     if seal is not None:
         said = seal.open_work(said, consent_about(row.id))
-    return Consent(
-        row.id,
-        row.text_version,
-        row.text_digest,
-        row.language,
-        said.get("name", ""),
-        said.get("patient_id", ""),
-        said.get("birth_year", 0),
-        row.given_at,
-    )
+    return {"name": "", "patient_id": "", "birth_year": 0, **said}
+
+
+def upload_sites(person: Person) -> frozenset[int]:
+    """Give the sites to which a person may send exams."""
+    return person.sites_as(PersonRole.UPLOADER) | person.sites_as(PersonRole.HEALTH_WORKER)
+
+
+def may_upload(person: Person, site_id: int, *, has_consent: bool) -> bool:
+    """Whether a person may send an exam to a site; health workers only with a consent."""
+    if person.may(PersonRole.UPLOADER, site_id):
+        return True
+    return has_consent and person.may(PersonRole.HEALTH_WORKER, site_id)
+
+
+def upload_site(connection: sa.Connection, person: Person, given: str | None) -> int:
+    """Find the site; one where the person does not upload is refused like one that is not there.
+
+    Raises
+    ------
+    Refused
+    """
+    allowed = upload_sites(person)
+    if not allowed:
+        raise Refused(Refusal.NOT_ALLOWED)
+    if given is None:
+        if len(allowed) > 1:
+            raise Refused(Refusal.SITE)
+        return next(iter(allowed))
+    rows = connection.execute(sa.select(SITES.c.id, SITES.c.key).where(SITES.c.id.in_(allowed)))
+    for row in rows:
+        if given in (row.key, str(row.id)):
+            return int(row.id)
+    raise Refused(Refusal.NOT_ALLOWED)

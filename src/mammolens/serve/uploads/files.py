@@ -7,7 +7,6 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -15,7 +14,7 @@ from mammolens.errors import StorageError
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.people import Refusal, Refused
 
-__all__ = ["check_room", "list_files", "locked", "open_locked", "remove_file", "upload_path"]
+__all__ = ["check_room", "list_files", "open_locked", "remove_file", "upload_path"]
 
 
 def upload_path(state: NodeState, upload_id: str) -> Path:
@@ -50,13 +49,6 @@ def open_locked(path: Path, make: bool = False) -> BinaryIO:
             raise Refused(Refusal.IN_USE, retry_after_s=2) from error
         raise away(path, error) from error
     return os.fdopen(handle, "r+b", buffering=0)
-
-
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[BinaryIO]:
-    """Hold the file of an upload for the time of the block."""
-    with open_locked(path) as file:
-        yield file
 
 
 def check_room(state: NodeState, size: int) -> None:

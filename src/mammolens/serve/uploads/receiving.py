@@ -33,11 +33,12 @@ from mammolens.serve.record import (
     UPLOADS,
     UploadState,
     audit,
+    from_row,
     insert_once,
 )
 from mammolens.serve.uploads.coming import Upload, find_upload
 from mammolens.serve.uploads.consents import forget_consents
-from mammolens.serve.uploads.files import list_files, locked, remove_file, upload_path
+from mammolens.serve.uploads.files import list_files, open_locked, remove_file, upload_path
 from mammolens.serve.uploads.members import BrokenArchive, Member, members_of, shown_name
 from mammolens.serve.uploads.photographs import take_photograph, unpack_facts
 
@@ -56,7 +57,11 @@ KEPT: Final = timedelta(days=30)
 
 @dataclass(frozen=True)
 class MemberResult:
-    """What became of one file; `exam_id` is its exam, if the person may know of that."""
+    """What became of one file of an upload.
+
+    `outcome` is input, copy, rival, refused, ignored, passed_over or rejected; `reason` says why it
+    was rejected. `exam_id` is its exam, if the person may know of that.
+    """
 
     name: str
     outcome: str
@@ -64,11 +69,10 @@ class MemberResult:
     exam_id: int | None
 
 
-@dataclass(frozen=True)
-class UploadResult:
-    """What became of an upload and of each file in it."""
+@dataclass(frozen=True, kw_only=True)
+class UploadResult(Upload):
+    """What became of an upload, and of each file in it so far."""
 
-    upload: Upload
     members: list[MemberResult]
 
 
@@ -136,9 +140,8 @@ def read_result(state: NodeState, person: Person, upload_id: str) -> UploadResul
     )
     with state.database.read() as connection:
         rows = connection.execute(asked).all()
-    return UploadResult(
-        upload, [MemberResult(row.name, row.outcome, row.reason, row.visible) for row in rows]
-    )
+    members = [from_row(MemberResult, row, exam_id=row.visible) for row in rows]
+    return UploadResult(**vars(upload), members=members)
 
 
 def receive_whole(state: NodeState, stop: threading.Event) -> None:
@@ -166,7 +169,7 @@ def _receive(state: NodeState, upload_id: str, stop: threading.Event) -> None:
     if not path.exists():
         _finish(state, upload_id, "lost")
         return
-    with locked(path):
+    with open_locked(path):
         with state.database.write() as connection:
             this = UPLOADS.c.id == upload_id, UPLOADS.c.state == UploadState.WHOLE.value
             begun = {"attempts": UPLOADS.c.attempts + 1}

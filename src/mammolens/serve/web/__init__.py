@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from mammolens.serve.web.channel import Channel, open_channel
 from mammolens.serve.web.peers import (
+    Channel,
     ask_dicom,
     calling,
     find_web_peer,
     is_web_peer,
+    open_channel,
     read_readable,
 )
 from mammolens.serve.web.pull import (

@@ -8,29 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from mammolens.errors import NotAnImage
-from mammolens.serve.dicomweb import (
-    MediaType,
-    parse_media_type,
-)
 
-__all__ = ["MediaType", "Multipart", "PartSink", "parse_media_type"]
+__all__ = ["Multipart", "Sink"]
 
 LONGEST_HEADERS: Final = 8192
 LONGEST_LINE: Final = 1024
 _BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 
 
-class PartSink(Protocol):
-    """Takes the content of one part."""
-
-    def write(self, piece: bytes) -> None:
-        """Take a piece."""
-
-    def end(self) -> None:
-        """End the part."""
+Sink = tuple[Callable[[bytes], object], Callable[[], object]]
+"""What takes the pieces of one part, and what is called at its end."""
 
 
 @dataclass
@@ -46,10 +36,10 @@ class Multipart:
     """
 
     boundary: str
-    begin: Callable[[dict[str, str]], PartSink]
+    begin: Callable[[dict[str, str]], Sink]
     _rest: bytearray = field(default_factory=lambda: bytearray(b"\r\n"))
     _state: str = "preamble"
-    _sink: PartSink | None = None
+    _sink: Sink | None = None
     _skip: int = 0
 
     def __post_init__(self) -> None:
@@ -99,14 +89,14 @@ class Multipart:
         skip = min(self._skip, end)
         self._skip -= skip
         if self._sink is not None and end > skip:
-            self._sink.write(bytes(memoryview(self._rest)[skip:end]))
+            self._sink[0](bytes(memoryview(self._rest)[skip:end]))
         if at < 0:
             del self._rest[:end]
             return False
         del self._rest[: at + len(self._mark)]
         if self._sink is not None:
-            sink, self._sink = self._sink, None
-            sink.end()
+            (_, end_part), self._sink = self._sink, None
+            end_part()
         self._state = "delimiter"
         return True
 

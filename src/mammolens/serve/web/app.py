@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect
 from mammolens import __version__
 from mammolens.errors import NotAnImage, StorageError, UnsupportedImage
 from mammolens.serve import logs
+from mammolens.serve.dicomweb import DICOM, JSON, RELATED, MediaType, parse_media_type
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.portal import (
     API,
@@ -34,12 +35,10 @@ from mammolens.serve.portal import (
 )
 from mammolens.serve.record import audit
 from mammolens.serve.settings import WebSettings, is_loopback
-from mammolens.serve.web._multipart import MediaType, parse_media_type
 from mammolens.serve.web.dicomweb import add_dicomweb
 from mammolens.serve.web.guards import AGAIN_S, Guarded, host_name
-from mammolens.serve.web.health import Health, check_health
-from mammolens.serve.web.metrics import measure
-from mammolens.serve.web.stow import DICOM, JSON, RELATED, XML, StoreRequest
+from mammolens.serve.web.health import Health, check_health, measure
+from mammolens.serve.web.stow import XML, StoreRequest
 
 __all__ = ["BASE", "build_app"]
 

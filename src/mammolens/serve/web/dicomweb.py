@@ -26,7 +26,6 @@ from mammolens.serve.dicomweb import (
     FoundObject,
     HeaderIndex,
     Level,
-    OpenObject,
     accepts,
     bulk_parts,
     choose_frame_way,
@@ -44,8 +43,13 @@ from mammolens.serve.dicomweb import (
 )
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.portal import DICOMWEB
-from mammolens.serve.web.dicomweb_answers import Asked, Service, answers, handle_refusals
-from mammolens.serve.web.turns import Turns
+from mammolens.serve.web.dicomweb_answers import (
+    Asked,
+    Service,
+    Turns,
+    answers,
+    handle_refusals,
+)
 
 __all__ = ["add_dicomweb"]
 
@@ -269,9 +273,5 @@ def _numbers(text: str) -> list[int]:
 
 def _is_grey(state: NodeState, one: FoundObject) -> bool:
     with open_object(state, one) as item:
-        return _form_is_grey(item)
-
-
-def _form_is_grey(item: OpenObject) -> bool:
-    form = item.frames().form
+        form = item.frames().form
     return form.samples == 1 and form.bits in (8, 16)

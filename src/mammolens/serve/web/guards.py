@@ -25,9 +25,9 @@ from mammolens.serve.portal import make_problem
 from mammolens.serve.settings import WebSettings
 from mammolens.serve.web._connections import MIN_BYTES_PER_S
 from mammolens.serve.web._framing import ONCE
-from mammolens.serve.web.metrics import NodeMetrics
+from mammolens.serve.web.health import NodeMetrics
 
-__all__ = ["AGAIN_S", "ANSWER_HEADERS", "Guarded", "answer_headers", "host_name"]
+__all__ = ["AGAIN_S", "ANSWER_HEADERS", "Guarded", "host_name"]
 
 ROOM: Final = "web"
 AGAIN_S: Final = "30"
@@ -49,24 +49,21 @@ MOST_REQUESTS: Final = 512
 still run."""
 PIECE_BYTES: Final = 1 << 16
 """Answers are sent in such pieces, so that a client that does not read uses the memory of one."""
-ANSWER_HEADERS: Final[Mapping[str, Mapping[str, str]]] = {
-    "/": {
-        "cache-control": "no-store",
-        "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
-        "cross-origin-embedder-policy": "require-corp",
-        "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
-        "referrer-policy": "no-referrer",
-        "server": "mammolens",
-        "x-content-type-options": "nosniff",
-        "x-dns-prefetch-control": "off",
-        "x-frame-options": "DENY",
-        "x-permitted-cross-domain-policies": "none",
-    },
+ANSWER_HEADERS: Final[Mapping[str, str]] = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "cross-origin-embedder-policy": "require-corp",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "no-referrer",
+    "server": "mammolens",
+    "x-content-type-options": "nosniff",
+    "x-dns-prefetch-control": "off",
+    "x-frame-options": "DENY",
+    "x-permitted-cross-domain-policies": "none",
 }
-"""Headers of every answer by the beginning of its path; those of a longer path replace those of a
-shorter one. A route can replace headers of its answer (`answer_headers` in the state of its
-request), as the page does with its Content-Security-Policy.
+"""Headers of every answer. A route can replace headers of its answer (`answer_headers` in the state
+of its request), as the page does with its Content-Security-Policy.
 
 Source: OWASP Secure Headers Project; tests/web/test_headers.py explains the differences."""
 OVER_TLS: Final[Mapping[str, str]] = {"strict-transport-security": "max-age=31536000"}
@@ -88,21 +85,6 @@ class Door(Protocol):
 
     async def refusal(self, request: Request, status: int, reason: str) -> HTTPException:
         """Record a refusal, and give the exception for it."""
-
-
-def answer_headers(path: str) -> dict[str, str]:
-    """Give the headers of every answer below a path.
-
-    Examples
-    --------
-    >>> answer_headers("/dicom-web/studies")["x-content-type-options"]
-    'nosniff'
-    """
-    fitting = sorted((key for key in ANSWER_HEADERS if path.startswith(key)), key=len)
-    given: dict[str, str] = {}
-    for key in fitting or ["/"]:
-        given |= ANSWER_HEADERS[key]
-    return given
 
 
 def host_name(host: str) -> str:
@@ -272,7 +254,7 @@ def _with_guards(
     scope: Scope, message: Message, always: Mapping[str, str]
 ) -> list[tuple[bytes, bytes]]:
     own = scope.get("state", {}).get("answer_headers", {})
-    guards = {**answer_headers(scope["path"]), **own, **always}
+    guards = {**ANSWER_HEADERS, **own, **always}
     given = [pair for pair in message.get("headers", ()) if pair[0].decode().lower() not in guards]
     return [*given, *((name.encode(), value.encode()) for name, value in guards.items())]
 

@@ -18,13 +18,13 @@ import httpx
 from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, InputError, NotAnImage
+from mammolens.serve.dicomweb import DICOM, RELATED, parse_media_type
 from mammolens.serve.dimse import FoundStudy, PullReport, StudyQuery, enter_requested, read_study
 from mammolens.serve.exchange import Endpoint, HttpClient, pieces
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.intake import PartialObject
-from mammolens.serve.web._multipart import Multipart, PartSink, parse_media_type
+from mammolens.serve.web._multipart import Multipart, Sink
 from mammolens.serve.web.peers import answered_by, ask_dicom, calling
-from mammolens.serve.web.stow import DICOM, RELATED
 
 __all__ = [
     "Instance",
@@ -225,9 +225,9 @@ def _read(item: PartialObject, response: httpx.Response) -> None:
     media = parse_media_type(response.headers.get("Content-Type", ""))
     if media is None or media.name not in (DICOM, RELATED):
         raise NotAnImage("the answer is not a DICOM object")
-    parts: list[PartSink] = [_Item(item)]
+    parts: list[Sink] = [(item.write, lambda: None)]
 
-    def begin(_headers: Mapping[str, str]) -> PartSink:
+    def begin(_headers: Mapping[str, str]) -> Sink:
         if not parts:
             raise NotAnImage("the answer has more than one object")
         return parts.pop()
@@ -241,16 +241,3 @@ def _read(item: PartialObject, response: httpx.Response) -> None:
         raise NotAnImage("the answer is incomplete") from error
     if body is not None:
         body.close()
-
-
-@dataclass(frozen=True)
-class _Item:
-    """The one part of an answer."""
-
-    item: PartialObject
-
-    def write(self, piece: bytes) -> None:
-        self.item.write(piece)
-
-    def end(self) -> None:
-        """Wait for the end of the answer."""

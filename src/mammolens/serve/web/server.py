@@ -26,7 +26,7 @@ from mammolens.serve.web._connections import TLS_BUFFER_BYTES, Connections, List
 from mammolens.serve.web._framing import MOST_HEAD_BYTES
 from mammolens.serve.web._protocol import GuardedProtocol
 from mammolens.serve.web.app import build_app
-from mammolens.serve.web.guards import answer_headers
+from mammolens.serve.web.guards import ANSWER_HEADERS
 
 __all__ = ["serving"]
 
@@ -59,7 +59,7 @@ def serving(state: NodeState, portal: Portal | None = None) -> Iterator[int]:
             context.load_cert_chain(web.certificate, web.key, password="")
     SSLProtocol.max_size = TLS_BUFFER_BYTES
     listener = _bind(web)
-    protocol = partial(GuardedProtocol, listener.connections, answer_headers("/"))
+    protocol = partial(GuardedProtocol, listener.connections, ANSWER_HEADERS)
     config = uvicorn.Config(
         build_app(state, portal),
         http=cast("type[asyncio.Protocol]", protocol),

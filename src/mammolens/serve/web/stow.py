@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 from xml.etree import ElementTree
 
@@ -23,20 +24,17 @@ from mammolens.errors import (
     UnsupportedImage,
 )
 from mammolens.serve import logs
+from mammolens.serve.dicomweb import DICOM, OCTETS, RELATED, MediaType, parse_media_type
 from mammolens.serve.holdings import SOURCE, NodeState
 from mammolens.serve.intake import Identifiers, PartialObject
 from mammolens.serve.record import audit
-from mammolens.serve.web._multipart import MediaType, Multipart, PartSink, parse_media_type
+from mammolens.serve.web._multipart import Multipart, Sink
 from mammolens.status import status_of
 
-__all__ = ["DICOM", "JSON", "RELATED", "XML", "StoreRequest", "write_xml"]
+__all__ = ["XML", "StoreRequest", "write_xml"]
 
 ROOM: Final = "web"
-DICOM: Final = "application/dicom"
-RELATED: Final = "multipart/related"
-JSON: Final = "application/dicom+json"
 XML: Final = "application/dicom+xml"
-OCTETS: Final = "application/octet-stream"
 MOST_PARTS: Final = 10_000
 _KEYWORDS: Final = {
     "00081150": "ReferencedSOPClassUID",
@@ -49,20 +47,6 @@ _KEYWORDS: Final = {
 }
 Attribute = dict[str, Any]
 """An attribute of the DICOM JSON Model."""
-
-
-@dataclass
-class _Part:
-    """A part of a request; it is received when it is complete."""
-
-    request: StoreRequest
-    item: PartialObject
-
-    def write(self, piece: bytes) -> None:
-        self.item.write(piece)
-
-    def end(self) -> None:
-        self.request.end_part(self.item)
 
 
 @dataclass
@@ -181,7 +165,7 @@ class StoreRequest:
         answer = self.answer()
         return write_xml(answer) if media == XML else json.dumps(answer).encode()
 
-    def _begin(self, headers: Mapping[str, str]) -> PartSink:
+    def _begin(self, headers: Mapping[str, str]) -> Sink:
         self.parts += 1
         if self.parts > MOST_PARTS:
             raise NotAnImage("the request has too many parts")
@@ -190,7 +174,7 @@ class StoreRequest:
         if media is None or media.name not in (DICOM, OCTETS):
             item.refuse(UnsupportedImage("the part is not application/dicom", source=SOURCE))
         self._part = item
-        return _Part(self, item)
+        return item.write, partial(self.end_part, item)
 
     def _new_part(self) -> PartialObject:
         return PartialObject(self.state, self.state.settings.intake.max_mb << 20)

@@ -23,9 +23,8 @@ from mammolens.serve.worklist.exams import (
 )
 from mammolens.serve.worklist.listing import ListOrder, Page, Place, Question, list_exams
 from mammolens.serve.worklist.preferences import Preference, read_preference, save_preference
-from mammolens.serve.worklist.quality import read_quality
 from mammolens.serve.worklist.rows import AiSummary, ExamRow, ExamStatus, read_rows
-from mammolens.serve.worklist.viewing import Addresses, view_exam
+from mammolens.serve.worklist.viewing import Addresses, read_quality, view_exam
 
 __all__ = [
     "Addresses",

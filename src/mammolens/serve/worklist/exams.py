@@ -30,6 +30,7 @@ from mammolens.serve.record import (
     Database,
     Role,
     audit,
+    from_row,
 )
 from mammolens.serve.viewer import unpack
 from mammolens.serve.worklist.rows import ExamRow, is_earlier, read_rows
@@ -252,10 +253,7 @@ def list_artefacts(state: NodeState, person: Person, exam_id: int) -> list[Artef
     with state.database.read() as connection:
         _check_ai(connection, person, exam_id)
         rows = connection.execute(_files(exam_id).order_by(FILES.c.id)).all()
-    return [
-        ArtefactNote(row.sink, row.name, _media_type(row), row.size, row.revision, row.created_at)
-        for row in rows
-    ]
+    return [from_row(ArtefactNote, row, media_type=_media_type(row)) for row in rows]
 
 
 def read_artefact(

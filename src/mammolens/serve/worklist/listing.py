@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Any, Final
 
 import sqlalchemy as sa
+from pydantic import BaseModel, ConfigDict, Field
 
 from mammolens.serve.people import Person, visible_exams
 from mammolens.serve.reading import category_is_visible, reader_id
@@ -25,11 +26,18 @@ from mammolens.serve.record import (
     SITES,
     UNKNOWN_RANK,
     ExamOrder,
+    Moment,
+    Number,
     ReadingMode,
     fold,
 )
-from mammolens.serve.worklist.rows import ExamRow, ExamStatus, read_rows
-from mammolens.serve.worklist.statuses import has_status
+from mammolens.serve.worklist.rows import (
+    CategoryName,
+    ExamRow,
+    ExamStatus,
+    has_status,
+    read_rows,
+)
 
 __all__ = ["ListOrder", "Page", "Place", "Question", "list_exams"]
 
@@ -49,25 +57,26 @@ class ListOrder(str, Enum):
     """By name."""
 
 
-@dataclass(frozen=True)
-class Question:
+class Question(BaseModel):
     """Which exams are asked for; what is empty asks for all.
 
     `words` are looked for in name, patient ID, accession number, study date and site; all must fit.
     `since` and `until` are times of reception, the second exclusive. `doubt` asks for exams with a
-    doubt, or without.
+    doubt, or without. A program asks by the aliases.
     """
 
-    order: ListOrder = ListOrder.WORKLIST
-    status: Collection[ExamStatus] = ()
-    sites: Collection[int] = ()
-    categories: Collection[str] = ()
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    order: ListOrder = Field(ListOrder.WORKLIST, alias="sort")
+    status: list[ExamStatus] = []
+    sites: list[Number] = Field([], alias="site", max_length=100)
+    categories: list[CategoryName] = Field([], alias="category", max_length=10)
     doubt: bool | None = None
-    reader: int | None = None
-    words: str = ""
-    since: datetime | None = None
-    until: datetime | None = None
-    limit: int = 50
+    reader: Number | None = None
+    words: str = Field("", alias="q", max_length=200)
+    since: Moment | None = Field(None, alias="from")
+    until: Moment | None = Field(None, alias="to")
+    limit: int = Field(50, ge=1, le=200)
 
 
 @dataclass(frozen=True)

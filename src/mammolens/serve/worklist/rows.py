@@ -1,4 +1,8 @@
-"""One row of a worklist, with as much of the AI's result as a person may see now."""
+"""One row of a worklist, with as much of the AI's result as a person may see now.
+
+`exam_status` says the status of one row. `has_status` says the same as sets, which a database makes
+once for a list of thousands; a test holds both together.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,13 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import sqlalchemy as sa
+from pydantic import Field
 
 from mammolens.images.film_photograph import FROM_PHOTOGRAPH
-from mammolens.serve.people import Person
+from mammolens.serve.people import Named, Person
 from mammolens.serve.reading import (
     ai_is_visible,
     category_is_visible,
@@ -21,10 +26,30 @@ from mammolens.serve.reading import (
     reader_name,
     reading_status,
 )
-from mammolens.serve.record import EXAMS, INSTANCES, JOBS, SITES, Role, WorkState
+from mammolens.serve.record import (
+    EXAMS,
+    INSTANCES,
+    JOBS,
+    READINGS,
+    ROUNDS,
+    SITES,
+    ReadingState,
+    Role,
+    RoundState,
+    WorkState,
+    from_row,
+)
 from mammolens.wording import percent
 
-__all__ = ["AiSummary", "ExamRow", "ExamStatus", "exam_status", "is_earlier", "read_rows"]
+__all__ = [
+    "CategoryName",
+    "ExamRow",
+    "ExamStatus",
+    "exam_status",
+    "has_status",
+    "is_earlier",
+    "read_rows",
+]
 
 NOTICE: Final = "Research use only. Not a medical device."
 
@@ -42,18 +67,35 @@ class ExamStatus(str, Enum):
     SIGNED = "signed"
 
 
+CategoryName = Literal["high", "failed", "withheld", "intermediate", "low"]
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The patient of an exam; `key` finds their exams at the same site."""
+
+    id: str | None
+    name: str | None
+    key: str | None
+    birth_date: str | None
+    age_years: int | None
+    sex: str | None
+
+
 @dataclass(frozen=True)
 class AiSummary:
-    """What the AI says, as far as the person may see it: in triage alone there is no score."""
+    """What the AI says, as far as the person may see it; a failure has no score, nor has triage."""
 
-    category: str
+    category: CategoryName
     score: float | None
     score_text: str | None
     prevalence: float | None
     doubts: tuple[str, ...]
     failure: str | None
     model: str
-    from_photograph: bool = False
+    from_photograph: Annotated[
+        bool, Field(description="an image is a photograph of a film: never low")
+    ]
     notice: str = NOTICE
 
 
@@ -69,14 +111,8 @@ class ExamRow:
     id: int
     study_instance_uid: str
     accession_number: str | None
-    patient_id: str | None
-    patient_name: str | None
-    patient_key: str | None
-    birth_date: str | None
-    age_years: int | None
-    sex: str | None
-    site_id: int | None
-    site_name: str | None
+    patient: Patient
+    site: Named | None
     received_at: datetime
     study_date: str | None
     views: tuple[str, ...]
@@ -85,13 +121,13 @@ class ExamRow:
     ai: AiSummary | None
     ai_hidden: bool
     status: ExamStatus
-    reader_id: int | None
-    reader_name: str | None
+    reader: Named | None
     has_priors: bool
     version: int
     revision: int | None
-    mode: str
-    banner: str | None
+    banner: Annotated[str | None, Field(description="must be visible wherever the exam is")]
+    mode: Annotated[str, Field(exclude=True)]
+    """How exams of its site are read; a list does not show it."""
 
 
 def exam_status() -> sa.Case[str]:
@@ -174,33 +210,20 @@ def _query(person: Person) -> sa.Select[Any]:
 
 def _row(row: sa.Row[Any], complete_views: Collection[str]) -> ExamRow:
     views = tuple((row.views or "").split())
-    return ExamRow(
-        id=row.id,
-        study_instance_uid=row.study_instance_uid,
-        accession_number=row.accession_number,
-        patient_id=row.patient_id,
-        patient_name=row.patient_name,
-        patient_key=f"{row.site_id}-{row.patient_key}" if row.site_id and row.patient_key else None,
-        birth_date=row.birth_date,
-        age_years=_age(row),
-        sex=row.sex,
-        site_id=row.site_id,
-        site_name=row.site_name,
+    # With the site: patients of two sites are never taken for one.
+    key = f"{row.site_id}-{row.patient_key}" if row.site_id and row.patient_key else None
+    return from_row(
+        ExamRow,
+        row,
+        patient=Patient(row.patient_id, row.patient_name, key, row.birth_date, _age(row), row.sex),
+        site=Named(row.site_id, row.site_name or "") if row.site_id is not None else None,
         received_at=row.first_received_at,
-        study_date=row.study_date,
         views=views,
         complete={*complete_views} <= {*views} and row.refused == 0,
-        refused=row.refused,
         ai=_ai(row),
         ai_hidden=not row.shows_ai,
-        status=ExamStatus(row.status),
-        reader_id=row.reader_id,
-        reader_name=row.reader_name,
-        has_priors=bool(row.has_priors),
-        version=row.version,
-        revision=row.revision,
+        reader=Named(row.reader_id, row.reader_name or "") if row.reader_id is not None else None,
         mode=row.reading_mode or "concurrent",
-        banner=row.banner,
     )
 
 
@@ -229,7 +252,7 @@ def _score_text(score: float, prevalence: float | None) -> str:
 
 
 def _age(row: sa.Row[Any]) -> int | None:
-    """Age in years at the study."""
+    """Age at the study in completed years, as people say it."""
     if row.birth_date and row.study_date:
         try:
             born, studied = (date.fromisoformat(d) for d in (row.birth_date, row.study_date))
@@ -239,3 +262,39 @@ def _age(row: sa.Row[Any]) -> int | None:
         years = studied.year - born.year - before
         return years if 0 <= years <= 130 else None
     return None if row.age_years is None else int(row.age_years)
+
+
+def has_status(wanted: Collection[ExamStatus]) -> sa.ColumnElement[bool]:
+    """Say which rows of `EXAMS` have one of some statuses."""
+    disputed = _in(_rounds(RoundState.DISPUTED))
+    is_open = _in(_rounds(RoundState.OPEN))
+    signs = READINGS.c.round_id == ROUNDS.c.id, READINGS.c.state == ReadingState.SIGNED.value
+    has_signed = _in(_rounds(RoundState.OPEN).join(READINGS, sa.and_(*signs)))
+    # An answer that was signed before the newest images came does not count.
+    exam = EXAMS.alias("answered")
+    answered = sa.and_(exam.c.id == ROUNDS.c.exam_id, exam.c.version == ROUNDS.c.version)
+    decided = _in(_rounds(RoundState.DECIDED).join(exam, answered))
+    running = _in(sa.select(JOBS.c.exam_id).where(JOBS.c.state == WorkState.RUNNING.value))
+    unread = sa.not_(sa.or_(disputed, is_open, decided))
+    has_result = EXAMS.c.category.is_not(None)
+    rules = {
+        ExamStatus.ARBITRATION: disputed,
+        ExamStatus.READ: sa.and_(~disputed, has_signed),
+        ExamStatus.IN_READING: sa.and_(~disputed, ~has_signed, is_open),
+        ExamStatus.SIGNED: sa.and_(~disputed, ~is_open, decided),
+        ExamStatus.NEW: sa.and_(unread, has_result),
+        ExamStatus.ANALYSING: sa.and_(unread, ~has_result, running),
+        ExamStatus.WAITING: sa.and_(unread, ~has_result, ~running),
+    }
+    asked = {*wanted}
+    if len(asked) <= len(rules) // 2:
+        return sa.or_(sa.false(), *(rules[status] for status in asked))
+    return sa.not_(sa.or_(sa.false(), *(rule for s, rule in rules.items() if s not in asked)))
+
+
+def _rounds(state: RoundState) -> sa.Select[Any]:
+    return sa.select(ROUNDS.c.exam_id).where(ROUNDS.c.state == state.value)
+
+
+def _in(ids: sa.Select[Any]) -> sa.ColumnElement[bool]:
+    return EXAMS.c.id.in_(ids)

@@ -1,4 +1,7 @@
-"""An exam as the viewer reads it: the JSON of ``web/src/viewer/exam.ts``."""
+"""What the viewer is told of one exam: the JSON of ``web/src/viewer/exam.ts``, and its quality.
+
+The quality of the pictures is judged with their previews, before and without any score.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from mammolens.core import ImageQuality, Laterality, ViewPosition, quality_record
+from mammolens.exams import parse_views
+from mammolens.quality import compare_views
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.people import Person, visible_exam
 from mammolens.serve.reading import may_see_ai, note_ai_shown
@@ -24,7 +30,7 @@ from mammolens.serve.viewer import unpack
 from mammolens.serve.worklist.exams import overlay_of, prior_ids
 from mammolens.serve.worklist.rows import ExamRow, read_rows
 
-__all__ = ["Addresses", "view_exam"]
+__all__ = ["Addresses", "read_quality", "view_exam"]
 
 SHOWN: Final = frozenset({"available", "failed"})
 
@@ -77,10 +83,10 @@ def view_exam(
             "id": str(row.id),
             "studyInstanceUid": row.study_instance_uid,
             "patient": {
-                "name": row.patient_name,
-                "id": row.patient_id,
-                "birthDate": row.birth_date,
-                "ageYears": row.age_years,
+                "name": row.patient.name,
+                "id": row.patient.id,
+                "birthDate": row.patient.birth_date,
+                "ageYears": row.patient.age_years,
             },
             "accessionNumber": row.accession_number,
             "date": row.study_date,
@@ -201,3 +207,57 @@ def _doubts(
     )
     if connection.execute(others.limit(1)).first() is not None:
         yield "the images of this study name more than one patient"
+
+
+def read_quality(state: NodeState, person: Person, exam_id: int) -> dict[str, Any]:
+    """Read the verdict on each picture of an exam and on all together; the view is noted.
+
+    Nothing of it comes from the AI, so whoever may know of the exam may see it, also before they
+    lock their own answer.
+
+    Returns
+    -------
+    dict
+        `ready`: no picture of the exam waits for its verdict. `exam`: criteria of the exam; empty
+        until it is ready. `images`: the criteria of each picture; ``None`` for a picture that has
+        no verdict, because it cannot be shown or was received by an earlier version.
+
+    Raises
+    ------
+    Refused
+        No such exam is visible to the person.
+    """
+    asked = (
+        sa.select(INSTANCES.c.sop_instance_uid, INSTANCES.c.view, PICTURES.c.facts)
+        .add_columns(PICTURES.c.state)
+        .outerjoin(PICTURES, PICTURES.c.instance_id == INSTANCES.c.id)
+        .where(INSTANCES.c.exam_id == exam_id, INSTANCES.c.role == Role.INPUT.value)
+        .order_by(INSTANCES.c.id)
+    )
+    with state.database.read() as connection:
+        visible_exam(connection, person, exam_id)
+        rows = connection.execute(asked).all()
+    images, judged, ready = [], [], True
+    for row in rows:
+        ready = ready and row.state not in (None, PictureState.WAITING.value)
+        facts = unpack(row.facts) if row.facts is not None else {}
+        side, position = facts.get("laterality"), facts.get("viewPosition")
+        verdict = facts.get("quality")
+        if verdict is not None:
+            view = Laterality(side) if side else None, ViewPosition(position) if position else None
+            judged.append((view, ImageQuality((), verdict["linePx"], verdict["lineMm"])))
+        images.append(
+            {
+                "sop_instance_uid": row.sop_instance_uid,
+                "laterality": side,
+                "view_position": position,
+                "rows": facts.get("rows"),
+                "columns": facts.get("columns"),
+                "criteria": None if verdict is None else verdict["criteria"],
+            }
+        )
+    complete = parse_views(state.settings.exams.complete_views)
+    exam = quality_record(compare_views(judged, complete)) if ready else []
+    with state.database.write() as connection:
+        audit.append(state.database, connection, person.actor, "quality_viewed", exam_id)
+    return {"ready": ready, "exam": exam, "images": images}

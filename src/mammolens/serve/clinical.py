@@ -1,7 +1,8 @@
-"""State and read the clinical data of an exam.
+"""Clinical data of exams: stated by people in the web application, or by FHIR and HL7 messages.
 
-If the settings name a fusion, new data raise the version of the exam, so that it is analysed again;
-but not once a person has begun to read it. Then they are shown beside the result.
+The worker shows them in every result, and adds them to the scores if the settings name a fusion.
+Then new data raise the version of the exam, so that it is analysed again; but not once a person has
+begun to read it: then they are shown beside the result.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from typing import Any, Final
+from datetime import date as Date
+from typing import Annotated, Any, Final
 
 import sqlalchemy as sa
+from pydantic import Field, StringConstraints
 
-from mammolens.clinical import choose_items
+from mammolens.clinical import ITEMS, choose_items
 from mammolens.clinical.files import read_content
 from mammolens.clinical.items import read_value
 from mammolens.core import Caution, ClinicalItem, Laterality
@@ -24,6 +26,8 @@ from mammolens.serve.record import (
     CLINICAL_ITEMS,
     EXAMS,
     ROUNDS,
+    Form,
+    Line,
     PersonRole,
     audit,
     doubt_verdict,
@@ -38,14 +42,15 @@ TYPED: Final = "entered in the web application"
 HEADER: Final = "DICOM header"
 
 
-@dataclass(frozen=True)
-class Statement:
-    """What a person states: the value as text, as in a table."""
+class Statement(Form):
+    """What a person states: the value as text, with its unit if it has another than the item."""
 
-    name: str
-    value: str
-    date: date | None = None
-    source: str | None = None
+    name: str = Field(pattern=f"^({'|'.join(ITEMS)})$")
+    value: Annotated[str, StringConstraints(strip_whitespace=True, max_length=64)] = Field(
+        description="as in a table; a word for unknown states nothing"
+    )
+    date: Date | None = Field(None, description="the day for which it is stated")
+    source: Line | None = None
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ def read_known(state: NodeState, person: Person, exam_id: int) -> Known:
         items = list(items_of(connection, exam_id))
         stated = items_of(connection, exam_id, CLINICAL_ITEMS.c.via == PERSON)
         audit.append(state.database, connection, person.actor, "clinical_viewed", exam_id)
-    day = date.fromisoformat(exam.study_date) if exam.study_date else None
+    day = Date.fromisoformat(exam.study_date) if exam.study_date else None
     if exam.age_years is not None:
         items.append(ClinicalItem("age", exam.age_years, HEADER, day))
     return Known(*choose_items(items, day), stated)
@@ -118,7 +123,8 @@ def state_items(
     ]
     with state.database.write() as connection:
         exam = visible_exam(connection, person, exam_id)
-        _check_may_state(person, exam)
+        if not _may_state(person, exam):
+            raise Refused(Refusal.NOT_ALLOWED)
         _replace(state, connection, exam_id, items, PERSON)
         _note(state, connection, person, exam_id, len(items), PERSON)
 
@@ -213,11 +219,6 @@ def _analyse_again(state: NodeState, connection: sa.Connection, exam_id: int) ->
         .where(this)
         .values(version=EXAMS.c.version + 1, last_received_at=state.database.now(connection))
     )
-
-
-def _check_may_state(person: Person, exam: sa.Row[Any]) -> None:
-    if not _may_state(person, exam):
-        raise Refused(Refusal.NOT_ALLOWED)
 
 
 def _may_state(person: Person, exam: sa.Row[Any]) -> bool:

@@ -1,4 +1,10 @@
-"""Links to signed reports: made, listed, revoked, opened."""
+"""Sharing: a referring doctor without an account reads one signed report by a link and a code.
+
+The link has 256 random bits behind ``#``, which browsers send to no server before its page does so
+in the body of a request; the code comes by another way. Both are shown once, and only their hashes
+are kept. A link opens one report, until it expires, is revoked, or five wrong codes have locked it,
+and only as long as whoever made it may still see the report.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +13,10 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import sqlalchemy as sa
+from pydantic import Field
 
 from mammolens.errors import StorageError
 from mammolens.readings import SignedReading
@@ -31,6 +38,7 @@ from mammolens.serve.record import (
     ReadingRole,
     ReadingState,
     audit,
+    from_row,
 )
 
 __all__ = [
@@ -52,7 +60,7 @@ MOST_OPEN: Final = 20
 
 @dataclass(frozen=True)
 class Share:
-    """A link to the report of a signed reading; what opens it is not known any more."""
+    """A link to the report of a signed reading; `is_locked` after too many wrong codes."""
 
     id: int
     reading_id: int
@@ -62,17 +70,13 @@ class Share:
     revoked_at: datetime | None
     opened_at: datetime | None
     openings: int
-    failures: int
-
-    @property
-    def is_locked(self) -> bool:
-        """Whether too many codes were wrong."""
-        return self.failures >= MOST_FAILURES
+    failures: Annotated[int, Field(exclude=True)]
+    is_locked: bool
 
 
 @dataclass(frozen=True)
 class NewShare:
-    """A link that was made just now, with what opens it."""
+    """A link that was made just now: `token` goes behind `#` of /share, `code` by another way."""
 
     share: Share
     token: str
@@ -146,8 +150,7 @@ def revoke_share(database: Database, person: Person, exam_id: int, share_id: int
         this = SHARES.c.id == share_id, SHARES.c.exam_id == exam_id, SHARES.c.revoked_at.is_(None)
         if not connection.execute(SHARES.update().where(*this).values(revoked_at=now)).rowcount:
             raise Refused(Refusal.UNKNOWN)
-        detail: audit.Detail = {"share": share_id}
-        audit.append(database, connection, person.actor, "share_revoked", exam_id, detail)
+        audit.append(database, connection, person.actor, "share_revoked", exam_id, share=share_id)
 
 
 def open_share(state: NodeState, token: str, code: str, host: str) -> SignedReading:
@@ -237,6 +240,6 @@ def _read(connection: sa.Connection, *where: sa.ColumnElement[bool]) -> list[Sha
         .order_by(SHARES.c.id.desc())
     )
     return [
-        Share(**{name: getattr(row, name) for name in Share.__dataclass_fields__})
+        from_row(Share, row, is_locked=row.failures >= MOST_FAILURES)
         for row in connection.execute(asked)
     ]
