@@ -61,6 +61,8 @@ STATUSES: Final[Mapping[Refusal, int]] = {
     Refusal.AI_CHANGED: 409,
     Refusal.SHARE_LOCKED: 423,
     Refusal.CONSENT: 422,
+    Refusal.EXAM_DATE: 422,
+    Refusal.OTHER_PATIENT: 422,
 }
 MOST_ERRORS: Final = 20
 

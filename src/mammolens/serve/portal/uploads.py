@@ -4,7 +4,8 @@ The metadata `filename` names the file for its sender, `site` says for which sit
 number; left out where the person uploads at one alone), `consent` is what the patient agreed to
 (JSON of `ConsentForm`; health workers must send it). For a photograph of a film, `photograph` is
 its view (RCC, LCC, RMLO, LMLO), `patient` the patient ID, `examDate` the date of the films
-(YYYY-MM-DD). `X-HTTP-Method-Override` is not obeyed.
+(YYYY-MM-DD, from 1900 to today). An image of another patient than the one of `consent` is rejected.
+`X-HTTP-Method-Override` is not obeyed.
 
 Source: https://tus.io/protocols/resumable-upload
 """

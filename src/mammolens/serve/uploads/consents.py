@@ -16,7 +16,14 @@ from mammolens.serve.holdings import NodeState, consent_about
 from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.record import CONSENTS, PEOPLE, UPLOADS, audit
 
-__all__ = ["Consent", "KeptConsent", "enter_consent", "forget_consents", "list_consents"]
+__all__ = [
+    "Consent",
+    "KeptConsent",
+    "enter_consent",
+    "find_consent",
+    "forget_consents",
+    "list_consents",
+]
 
 KEPT: Final = timedelta(days=30)
 """How long a consent waits for its first image, as the results of an upload do."""
@@ -83,6 +90,19 @@ def enter_consent(
     connection.execute(CONSENTS.insert().values(row))
     detail: audit.Detail = {"site": site_id, "consent": given.id[:8], "text": given.text_version}
     audit.append(database, connection, person.actor, "consent_entered", None, detail)
+
+
+def find_consent(state: NodeState, consent_id: str) -> Consent:
+    """Give a consent that was entered.
+
+    Raises
+    ------
+    StorageError
+        Identity is encrypted with another key.
+    """
+    with state.database.read() as connection:
+        row = connection.execute(sa.select(CONSENTS).where(CONSENTS.c.id == consent_id)).one()
+    return _opened(state, row)
 
 
 def list_consents(state: NodeState, person: Person, exam_id: int) -> list[KeptConsent]:

@@ -43,7 +43,7 @@ export function ViewCard(props: ViewCardProps) {
           {faults.map((fault) => (
             <p key={fault.code} className={fault.isBlocking ? "field-wrong" : "field-hint"}>
               {words.say(`fault.${fault.code}`, { view: name, found: fault.found })}
-              {fault.detail && <small lang="en"> {fault.detail}</small>}
+              {fault.detail && <small> {words.reason(fault.detail)}</small>}
             </p>
           ))}
           <div className="actions">

@@ -129,7 +129,7 @@ function Doubts({ row }: { row: ExamRow }) {
   return (
     <ul>
       {doubts.map((doubt) => (
-        <li key={doubt}>{doubt}</li>
+        <li key={doubt}>{words.reason(doubt)}</li>
       ))}
     </ul>
   );
