@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { gathered } from "../../src/app/logic/exam_words";
 import { type ReasonMessages, reasonsOf } from "../../src/app/messages/reasons";
 import ar from "../../src/app/messages/reasons/ar.json";
 import de from "../../src/app/messages/reasons/de.json";
@@ -71,6 +72,13 @@ describe("values", () => {
     expect(german.say(text)).toBe(
       "Nicht als niedrig eingestuft, weil: nicht bewertet: R CC, L CC; 2 Objekte, die eine Brust zeigen können, wurden nicht analysiert; Die Brust hat ein Implantat.; 3 weitere Zweifel",
     );
+  });
+
+  test("the same doubt about several views is said once", () => {
+    const text = "the breast has an implant";
+    const doubts = gathered([`R CC: ${text}`, `L CC: ${text}`, "views are missing: LMLO", text]);
+    expect(doubts).toEqual([`R CC, L CC: ${text}`, "views are missing: LMLO"]);
+    expect(german.say(doubts[0])).toBe("R CC, L CC: Die Brust hat ein Implantat.");
   });
 
   test("a refusal keeps its file and attribute, and has its remedy in the same language", () => {

@@ -25,7 +25,8 @@ interface Pattern {
 
 /** A refusal has its file before it, the attribute and an English remedy behind it. */
 const FRAMED = /^(cause|model_failed)\b/;
-const VIEW = /^((?:[LR]|side\?) ?(?:[A-Z]{2,4}|view\?)|unknown view): (.*)$/s;
+const VIEW =
+  /^((?:(?:[LR]|side\?) ?(?:[A-Z]{2,4}|view\?)|unknown view)(?:, [LR] ?[A-Z]{2,4})*): (.*)$/s;
 const CLASS = /^[A-Z][A-Za-z]+$/;
 /** Patterns with fewer letters fit anything; they count only where all their values are known. */
 const FEW_LETTERS = 4;

@@ -22,14 +22,18 @@ export interface SentStepProps {
 }
 
 export function SentStep({ ids, arrived, again, next }: SentStepProps) {
-  const { words } = useDesk();
+  const { words, apis } = useDesk();
   const { outbox, items } = useQueue();
   const [asked, setAsked] = useState<QueueItem | null>(null);
   const waiting = items.filter(({ id }) => ids.includes(id));
   const ours = arrived.filter(({ id }) => ids.includes(id));
-  const refused = ours
-    .filter(({ result }) => result !== null && isUseless(result))
-    .flatMap(({ name }) => slotOf(name) ?? []);
+  const useless = ours.filter(({ result }) => result !== null && isUseless(result));
+  const refused = useless.flatMap(({ name }) => slotOf(name) ?? []);
+  /** They are being made again: nobody need be told of them later. */
+  const makeAgain = () => {
+    for (const { url } of useless) void apis.uploads.cancel({ url }).catch(() => undefined);
+    again(refused);
+  };
   return (
     <div className="stack">
       <p className="step">{words.say("field.step", { n: 3, of: 3 })}</p>
@@ -48,12 +52,12 @@ export function SentStep({ ids, arrived, again, next }: SentStepProps) {
           else void outbox.send(item.id);
         }}
       />
-      {ours.length > 0 && <Outcomes of={ours} />}
       {refused.length > 0 && (
         <p className="note note-bad" role="alert">
           {words.say("field.refused-how")}
         </p>
       )}
+      {ours.length > 0 && <Outcomes of={ours} />}
       {asked && (
         <Confirm
           title={words.say("queue.discard")}
@@ -65,7 +69,7 @@ export function SentStep({ ids, arrived, again, next }: SentStepProps) {
       )}
       <div className="actions thumb">
         {refused.length > 0 && (
-          <button type="button" className="primary" onClick={() => again(refused)}>
+          <button type="button" className="primary" onClick={makeAgain}>
             {words.say("field.again", { n: refused.length })}
           </button>
         )}
