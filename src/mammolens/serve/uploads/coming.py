@@ -29,7 +29,7 @@ from mammolens.serve.uploads.files import (
     remove_file,
     upload_path,
 )
-from mammolens.serve.uploads.patients import contradiction
+from mammolens.serve.uploads.patients import check_photograph
 from mammolens.serve.uploads.photographs import PhotographFacts
 from mammolens.serve.uploads.sites import may_upload, upload_site, upload_sites
 
@@ -101,8 +101,8 @@ def begin_upload(
     Raises
     ------
     Refused
-        The person uploads at no such site, it is too large, too many are open, it has no consent,
-        or a photograph is said to be of another patient than the one who agreed.
+        The person uploads at no such site, it is too large, too many are open, or has no consent
+        of this patient.
     StorageError
         The disk is full.
     """
@@ -115,12 +115,7 @@ def begin_upload(
         site_id = upload_site(connection, person, site)
     if not may_upload(person, site_id, has_consent=consent is not None):
         raise Refused(Refusal.CONSENT)
-    if (
-        consent is not None
-        and photograph is not None
-        and contradiction(consent, photograph.patient_id, None, None) is not None
-    ):
-        raise Refused(Refusal.OTHER_PATIENT, fields=["patient"])
+    check_photograph(consent, photograph)
     check_room(state, length)
     open_locked(path, make=True).close()
     try:
@@ -131,12 +126,8 @@ def begin_upload(
                 raise Refused(Refusal.TOO_MUCH)
             now = state.database.now(connection)
             row = {
-                "id": upload_id,
-                "person_id": person.id,
-                "site_id": site_id,
-                "name": name[:255],
-                "length": length,
-                "received": 0,
+                **{"id": upload_id, "person_id": person.id, "site_id": site_id},
+                **{"name": name[:255], "length": length, "received": 0},
                 "state": (UploadState.COMING if length else UploadState.WHOLE).value,
                 "photograph": photograph.pack() if photograph is not None else None,
                 "created_at": now,

@@ -9,15 +9,54 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from mammolens.core import ImageRef, SourceHeader
 from mammolens.errors import NotAnImage
 from mammolens.exams import is_placeholder
-from mammolens.serve.uploads.consents import Consent
+from mammolens.serve.holdings import NodeState, ReceivedObject
+from mammolens.serve.people import Refusal, Refused
+from mammolens.serve.uploads.consents import Consent, find_consent
+from mammolens.serve.uploads.photographs import PhotographFacts
 
-__all__ = ["contradiction", "refuse_other_patient"]
+__all__ = [
+    "Acceptance",
+    "acceptance",
+    "check_photograph",
+    "contradiction",
+    "refuse_other_patient",
+]
+
+Acceptance = Callable[[ReceivedObject], None]
+
+
+def acceptance(state: NodeState, consent_id: str | None) -> Acceptance | None:
+    """Give the check that received images are of the patient who agreed; ``None``: no consent.
+
+    Raises
+    ------
+    StorageError
+        Identity is encrypted with another key.
+    """
+    if consent_id is None:
+        return None
+    consent = find_consent(state, consent_id)
+    return lambda found: refuse_other_patient(consent, found.ref, found.header)
+
+
+def check_photograph(consent: Consent | None, photograph: PhotographFacts | None) -> None:
+    """Refuse a photograph that is said to be of another patient than the one who agreed.
+
+    Raises
+    ------
+    Refused
+        The patient IDs differ.
+    """
+    if consent is None or photograph is None:
+        return
+    if contradiction(consent, photograph.patient_id, None, None) is not None:
+        raise Refused(Refusal.OTHER_PATIENT, fields=["patient"])
 
 
 def refuse_other_patient(consent: Consent, ref: ImageRef, header: SourceHeader) -> None:

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 
 from mammolens.errors import BadPhotograph, InputError, StorageError
 from mammolens.serve import logs
-from mammolens.serve.holdings import NodeState, ReceivedObject
+from mammolens.serve.holdings import NodeState
 from mammolens.serve.intake import receive, too_large
 from mammolens.serve.people import Person, Refused, visible_exams
 from mammolens.serve.record import (
@@ -36,10 +36,10 @@ from mammolens.serve.record import (
     insert_once,
 )
 from mammolens.serve.uploads.coming import Upload, find_upload
-from mammolens.serve.uploads.consents import find_consent, forget_consents
+from mammolens.serve.uploads.consents import forget_consents
 from mammolens.serve.uploads.files import list_files, locked, remove_file, upload_path
 from mammolens.serve.uploads.members import BrokenArchive, Member, members_of, shown_name
-from mammolens.serve.uploads.patients import refuse_other_patient
+from mammolens.serve.uploads.patients import Acceptance, acceptance
 from mammolens.serve.uploads.photographs import take_photograph, unpack_facts
 
 __all__ = ["MemberResult", "Receiver", "UploadResult", "read_result", "receive_whole", "tidy"]
@@ -194,8 +194,7 @@ def _receive(state: NodeState, upload_id: str, stop: threading.Event) -> None:
                 take = partial(take_photograph, state, path, facts, sender, row.key)
                 members: Iterable[Member] = [Member(1, shown_name(row.name))]
             else:
-                accept = _acceptance(state, row.consent_id)
-                take = partial(_take, state, sender, row.key, accept)
+                take = partial(_take, state, sender, row.key, acceptance(state, row.consent_id))
                 members = members_of(path, row.name, state.settings.uploads, most)
             for member in members:
                 if stop.is_set():
@@ -254,22 +253,8 @@ def _receive_member(
         raise broken
 
 
-def _acceptance(
-    state: NodeState, consent_id: str | None
-) -> Callable[[ReceivedObject], None] | None:
-    """Give the check that images belong to the patient who agreed; ``None`` without a consent."""
-    if consent_id is None:
-        return None
-    consent = find_consent(state, consent_id)
-    return lambda found: refuse_other_patient(consent, found.ref, found.header)
-
-
 def _take(
-    state: NodeState,
-    sender: str,
-    site: str,
-    accept: Callable[[ReceivedObject], None] | None,
-    member: Member,
+    state: NodeState, sender: str, site: str, accept: Acceptance | None, member: Member
 ) -> tuple[str, int | None]:
     draft = state.received.draft()
     try:
