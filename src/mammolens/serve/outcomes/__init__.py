@@ -9,9 +9,8 @@ encrypted where identities are, and is in no log and in no row of the audit trai
 
 from __future__ import annotations
 
-from mammolens.serve.outcomes.audit import note_audit, outcomes_table, site_audit, site_tables
+from mammolens.serve.outcomes.audit import note_audit, outcomes_table, site_audit
 from mammolens.serve.outcomes.listener import receiving_reports
-from mammolens.serve.outcomes.places import ViewPlace
 from mammolens.serve.outcomes.queue import (
     decide_outcome,
     exam_outcomes,
@@ -20,26 +19,19 @@ from mammolens.serve.outcomes.queue import (
 )
 from mammolens.serve.outcomes.receiving import Receipt, given_reports, receive_reports
 from mammolens.serve.outcomes.records import (
-    Decision,
-    ExamChoice,
     ExamOutcomes,
     OutcomeDetail,
     OutcomeRow,
     OutcomesPage,
-    PlacedOutcome,
 )
 from mammolens.serve.outcomes.shadow import compare_shadow
 
 __all__ = [
-    "Decision",
-    "ExamChoice",
     "ExamOutcomes",
     "OutcomeDetail",
     "OutcomeRow",
     "OutcomesPage",
-    "PlacedOutcome",
     "Receipt",
-    "ViewPlace",
     "compare_shadow",
     "decide_outcome",
     "exam_outcomes",
@@ -51,5 +43,4 @@ __all__ = [
     "receiving_reports",
     "show_outcome",
     "site_audit",
-    "site_tables",
 ]
