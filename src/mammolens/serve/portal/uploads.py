@@ -113,7 +113,7 @@ def begin_upload(
     consent = read_consent(given["consent"]) if "consent" in given else None
     name = given.get("relativePath") or given.get("filename") or "unnamed"
     asked = portal.state, caller.person, given.get("site") or None, name, upload_length
-    said = consent, uploads.read_facts(given, portal.state.settings.intake)
+    said = consent, uploads.read_facts(given, portal.state.settings.intake, consent)
     upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep, *said).id)
     if upload_length == 0:
         portal.receiver.wake(portal.state)

@@ -29,7 +29,6 @@ from mammolens.serve.uploads.files import (
     remove_file,
     upload_path,
 )
-from mammolens.serve.uploads.patients import check_photograph
 from mammolens.serve.uploads.photographs import PhotographFacts
 from mammolens.serve.uploads.sites import may_upload, upload_site, upload_sites
 
@@ -101,8 +100,7 @@ def begin_upload(
     Raises
     ------
     Refused
-        The person uploads at no such site, it is too large, too many are open, or has no consent
-        of this patient.
+        The person uploads at no such site, it is too large, too many are open, or has no consent.
     StorageError
         The disk is full.
     """
@@ -115,7 +113,6 @@ def begin_upload(
         site_id = upload_site(connection, person, site)
     if not may_upload(person, site_id, has_consent=consent is not None):
         raise Refused(Refusal.CONSENT)
-    check_photograph(consent, photograph)
     check_room(state, length)
     open_locked(path, make=True).close()
     try:
@@ -126,8 +123,12 @@ def begin_upload(
                 raise Refused(Refusal.TOO_MUCH)
             now = state.database.now(connection)
             row = {
-                **{"id": upload_id, "person_id": person.id, "site_id": site_id},
-                **{"name": name[:255], "length": length, "received": 0},
+                "id": upload_id,
+                "person_id": person.id,
+                "site_id": site_id,
+                "name": name[:255],
+                "length": length,
+                "received": 0,
                 "state": (UploadState.COMING if length else UploadState.WHOLE).value,
                 "photograph": photograph.pack() if photograph is not None else None,
                 "created_at": now,

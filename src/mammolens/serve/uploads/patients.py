@@ -16,14 +16,11 @@ from mammolens.core import ImageRef, SourceHeader
 from mammolens.errors import NotAnImage
 from mammolens.exams import is_placeholder
 from mammolens.serve.holdings import NodeState, ReceivedObject
-from mammolens.serve.people import Refusal, Refused
 from mammolens.serve.uploads.consents import Consent, find_consent
-from mammolens.serve.uploads.photographs import PhotographFacts
 
 __all__ = [
     "Acceptance",
     "acceptance",
-    "check_photograph",
     "contradiction",
     "refuse_other_patient",
 ]
@@ -43,20 +40,6 @@ def acceptance(state: NodeState, consent_id: str | None) -> Acceptance | None:
         return None
     consent = find_consent(state, consent_id)
     return lambda found: refuse_other_patient(consent, found.ref, found.header)
-
-
-def check_photograph(consent: Consent | None, photograph: PhotographFacts | None) -> None:
-    """Refuse a photograph that is said to be of another patient than the one who agreed.
-
-    Raises
-    ------
-    Refused
-        The patient IDs differ.
-    """
-    if consent is None or photograph is None:
-        return
-    if contradiction(consent, photograph.patient_id, None, None) is not None:
-        raise Refused(Refusal.OTHER_PATIENT, fields=["patient"])
 
 
 def refuse_other_patient(consent: Consent, ref: ImageRef, header: SourceHeader) -> None:

@@ -33,6 +33,8 @@ from mammolens.serve.intake import receive
 from mammolens.serve.people import Refusal, Refused
 from mammolens.serve.record import audit
 from mammolens.serve.settings import IntakeSettings
+from mammolens.serve.uploads.consents import Consent
+from mammolens.serve.uploads.patients import contradiction
 
 __all__ = ["PhotographFacts", "make_object", "read_facts", "take_photograph", "unpack_facts"]
 
@@ -71,14 +73,17 @@ class PhotographFacts:
         return Laterality(self.view[0]), ViewPosition(self.view[1:])
 
 
-def read_facts(given: Mapping[str, str], intake: IntakeSettings) -> PhotographFacts | None:
+def read_facts(
+    given: Mapping[str, str], intake: IntakeSettings, consent: Consent | None = None
+) -> PhotographFacts | None:
     """Read what the metadata of an upload say of a photograph; ``None`` if it is none.
 
     Raises
     ------
     Refused
         The settings do not allow films; side, view, patient or date are missing or impossible: they
-        are never guessed; or the date is in the future or before 1900.
+        are never guessed; the date is in the future or before 1900; or the patient is another than
+        the one who gave the consent.
     """
     day = _day(given["examDate"]) if "examDate" in given else None
     if "photograph" not in given:
@@ -95,6 +100,8 @@ def read_facts(given: Mapping[str, str], intake: IntakeSettings) -> PhotographFa
         wrong.append("examDate")
     if wrong or day is None:
         raise Refused(Refusal.INCOMPLETE, fields=wrong)
+    if consent is not None and contradiction(consent, patient, None, None) is not None:
+        raise Refused(Refusal.OTHER_PATIENT, fields=["patient"])
     return PhotographFacts(view, patient, day.strftime("%Y%m%d"))
 
 
