@@ -11,8 +11,9 @@ import forms from "../golden/reasons.json";
 const FILES: Readonly<Record<string, ReasonMessages>> = { en, de, hi, ar };
 /** Values that no message has; the same word stays the same in each language. */
 const filled = (form: string) => {
+  const values = form.split("{}").length > 2 ? ["VOILUTSequence", "has no entries", "Xc"] : [];
   let n = 0;
-  return form.replaceAll("{}", () => ["VOILUTSequence", "has no entries", "Xc"][n++ % 3]);
+  return form.replaceAll("{}", () => values[n++ % 3] ?? "has no entries");
 };
 const holes = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(String).sort();
 /** Some sentences are names and values alone, the same in each language. */
