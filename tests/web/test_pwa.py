@@ -151,7 +151,7 @@ def large_film(folder: Path) -> Path:
     """A sample film enlarged to more than 200 MB, as a scanner of 20 µm gives it."""
     path = next(iter(sorted((mammolens.sample_exams() / "sfm-benign-0").iterdir())))
     film = pydicom.dcmread(path)
-    pixels = np.kron(film.pixel_array, np.ones((3, 3), film.pixel_array.dtype))[:, :7400]
+    pixels = np.kron(film.pixel_array, np.ones((3, 3), film.pixel_array.dtype))
     film.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
     film.Rows, film.Columns = pixels.shape
     film.PixelData = pixels.tobytes()
