@@ -169,7 +169,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
       <div className="exam-parts">
         {isNarrow && exam.facts && <ExamSummary facts={exam.facts} />}
         {isNarrow && (
-          <div className="pocket-place">
+          <div className="pocket-frame">
             <Suspense fallback={<Busy text={words.say("app.loading")} />}>
               {exam.facts && viewerWords !== null && (
                 <Pocket exam={exam.facts.exam} words={viewerWords} />
