@@ -12,8 +12,10 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import pydicom
 import pytest
 
 import mammolens
@@ -23,6 +25,13 @@ from .desk import DESK, Desk
 from .test_phone import CACHED, PIN, PIXEL_7, STORED, WIDER, Phone, is_drawn, wait_for
 
 WORKER = "field.worker"
+NAMES = {
+    "RCC": "Right breast from above",
+    "LCC": "Left breast from above",
+    "RMLO": "Right breast, oblique",
+    "LMLO": "Left breast, oblique",
+}
+"""How the cards of the views are called."""
 TOLD = re.compile(r"\b(High|Intermediate|Low|Withheld|prevalence|score)\b|\d\s?%", re.I)
 """Words that a health worker must never read about an exam."""
 LAID_ASIDE = """async () => {
@@ -45,8 +54,10 @@ class WorkersPhone(Phone):
 class Walk:
     """A reader's phone, a health worker's, and a doctor without an account."""
 
-    def __init__(self, browser: Any, service: Any, axe: str, films: list[str]) -> None:
-        self.shots = SHOTS / "field"
+    def __init__(
+        self, browser: Any, service: Any, axe: str, films: list[str], shots: Path = SHOTS / "field"
+    ) -> None:
+        self.shots = shots
         shutil.rmtree(self.shots, ignore_errors=True)
         self.browser, self.service, self.axe, self.films = browser, service, axe, films
         self.phone = Phone(browser, service.address, "south.reader", self.shots, axe, PIXEL_7)
@@ -291,21 +302,31 @@ def test_the_patient_agrees_first(walk) -> None:
 def views_of(walk) -> dict[str, str]:
     """Give the film of each view, by the name of its card."""
     found = {}
-    names = {"RCC": "Right breast from above", "LCC": "Left breast from above"}
-    names |= {"RMLO": "Right breast, oblique", "LMLO": "Left breast, oblique"}
     for film in walk.films:
         ref = mammolens.read(film).ref
-        found[names[f"{ref.laterality.value}{ref.view_position.value}"]] = film
+        found[NAMES[f"{ref.laterality.value}{ref.view_position.value}"]] = film
     return found
 
 
-def test_each_view_is_checked_at_once(walk) -> None:
+def another_patient(film: str, folder: Path) -> str:
+    """The same picture with another name in its header."""
+    made = pydicom.dcmread(film)
+    made.PatientName = "Meadow^May"
+    made.save_as(folder / "other.dcm")
+    return str(folder / "other.dcm")
+
+
+def test_each_view_is_checked_at_once(walk, tmp_path) -> None:
     page, films = walk.worker.page, views_of(walk)
     walk.look(walk.worker, "worker-views")
     right, left = "Right breast from above", "Left breast from above"
     page.get_by_label(f"File for {right}").set_input_files(films[left])
     page.get_by_text("Wrong side: the image says L").wait_for(timeout=60_000)
     walk.look(walk.worker, "worker-wrong-side")
+    page.get_by_label(f"File for {right}").set_input_files(another_patient(films[right], tmp_path))
+    page.get_by_text("Another patient: the image says Meadow May").wait_for(timeout=60_000)
+    page.get_by_text("or begin with a new consent").wait_for()
+    walk.look(walk.worker, "worker-other-patient")
     page.get_by_label(f"File for {right}").set_input_files(films["Right breast, oblique"])
     page.get_by_text("Wrong view: the image says MLO").wait_for(timeout=60_000)
     for name, film in films.items():

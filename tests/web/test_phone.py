@@ -612,7 +612,7 @@ def test_a_heic_photograph_is_refused_and_a_zip_of_400_files_is_not(walk, tmp_pa
     phone, heic = walk.phone, tmp_path / "IMG_0001.HEIC"
     heic.write_bytes(b"\0\0\0\x18ftypheic" + bytes(5000))
     choose(phone, heic)
-    phone.page.get_by_text("a HEIC photograph cannot be read: IMG_0001.HEIC").wait_for()
+    phone.page.get_by_text("cannot read a HEIC photograph: IMG_0001.HEIC").wait_for()
     walk.look("heic")
     film, archive = one_film(tmp_path, 11, 8), tmp_path / "many.zip"
     with zipfile.ZipFile(archive, "w") as made:

@@ -1,7 +1,10 @@
-"""Tables of mammolens that the analysis on the device needs: words, codes, tags, names of UIDs.
+"""Tables of mammolens that the page needs.
 
-python web/dev/device_tables.py            # writes web/src/analysis/tables.json
-python web/dev/device_tables.py --check    # fails if it is not what this version would write
+`src/analysis/tables.json` is for the analysis on the device: words, codes, tags, names of UIDs.
+`tests/golden/reasons.json` has every doubt, caution and refusal that the page must have words for.
+
+python web/dev/device_tables.py            # writes both
+python web/dev/device_tables.py --check    # fails if one is not what this version would write
 """
 
 from __future__ import annotations
@@ -13,13 +16,14 @@ from typing import Any
 
 from pydicom._uid_dict import UID_dictionary
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from reason_forms import reason_forms
 
 from mammolens.exams import STANDARD_VIEWS
 from mammolens.images import vocabulary
 from mammolens.images.dicom import attributes, partial_views, subject, views
 from mammolens.images.vocabulary import Topic
 
-OUT = Path(__file__).parents[1] / "src" / "analysis" / "tables.json"
+WEB = Path(__file__).parents[1]
 INNER = """
 CodeValue LongCodeValue URNCodeValue CodingSchemeDesignator CodeMeaning ReferencedSOPInstanceUID
 LUTDescriptor LUTData AnatomicRegionModifierSequence PrimaryAnatomicStructureModifierSequence
@@ -27,12 +31,19 @@ LUTDescriptor LUTData AnatomicRegionModifierSequence PrimaryAnatomicStructureMod
 
 
 def main() -> None:
-    text = json.dumps(tables(), ensure_ascii=False, sort_keys=True) + "\n"
-    if "--check" in sys.argv:
-        if OUT.read_text(encoding="utf-8") != text:
-            raise SystemExit(f"{OUT.name} is not current: run python web/dev/device_tables.py")
-        return
-    OUT.write_text(text, encoding="utf-8")
+    texts = {
+        WEB / "src" / "analysis" / "tables.json": json.dumps(
+            tables(), ensure_ascii=False, sort_keys=True
+        ),
+        WEB / "tests" / "golden" / "reasons.json": json.dumps(
+            reason_forms(), ensure_ascii=False, indent=1
+        ),
+    }
+    for path, text in texts.items():
+        if "--check" not in sys.argv:
+            path.write_text(text + "\n", encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != text + "\n":
+            raise SystemExit(f"{path.name} is not current: run python web/dev/device_tables.py")
 
 
 def tables() -> dict[str, Any]:

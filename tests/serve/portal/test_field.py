@@ -5,18 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from mammolens.core import ImageRef, SourceHeader
+from mammolens.errors import NotAnImage
 from mammolens.serve.holdings.encryption import open_seal
 from mammolens.serve.record import AUDIT, CONSENTS, EXAMS, UPLOADS, ReadingMode
 from mammolens.serve.settings import DeidentifySettings
+from mammolens.serve.uploads import Consent
+from mammolens.serve.uploads.patients import contradiction, refuse_other_patient
 from mammolens.serve.uploads.receiving import tidy
 
 from .test_uploads import begin, put, result
 
 WORKER = "north-worker"
+PATIENTS = Path(__file__).parents[3] / "web" / "tests" / "golden" / "patients.json"
+"""The page compares in the same way, and its tests read the same table."""
 CONSENT = {
     "id": "consent-0123456789abcdef",
     "text_version": "1",
@@ -78,6 +85,35 @@ def test_another_consent_of_the_same_name_is_refused(stage, mammogram):
     for who, changes in ((WORKER, {"name": "Another"}), ("north-uploader", {})):
         done = begin(stage, 5, who, consent=consent(**changes))
         assert (done.status_code, done.json()["code"]) == (422, "key_reused")
+
+
+@pytest.mark.parametrize(
+    "changes", [{"patient_id": "P2"}, {"name": "John Roe"}, {"birth_year": 1961}]
+)
+def test_an_image_of_another_patient_is_rejected_and_not_kept(stage, mammogram, changes):
+    film = mammogram(0, PatientName="Doe^Jane", PatientBirthDate="19600101")
+    place = begin(stage, len(film), WORKER, consent=consent(**changes)).headers["location"]
+    assert put(stage, place, 0, film, WORKER).status_code == 204
+    (member,) = result(stage, place, WORKER)["members"]
+    assert (member["outcome"], member["exam_id"]) == ("rejected", None)
+    assert member["reason"].startswith("the image is not of the patient who agreed")
+    assert "Doe" not in member["reason"]
+    assert count(stage, EXAMS) == 0
+    # With a consent of that patient the same image is received.
+    assert send(stage, film, id="consent-of-the-right-one") is not None
+
+
+def test_page_and_server_compare_patients_alike():
+    table = json.loads(PATIENTS.read_text("utf-8"))
+    agreed = CONSENT | table["agreed"]
+    given = Consent(**agreed)
+    for image in table["images"]:
+        stated = image["patient_id"], image["name"], image["birth_date"]
+        assert contradiction(given, *stated) == image["other"], stated
+        if image["other"] is not None:
+            header = SourceHeader(patient_name=stated[1], patient_birth_date=stated[2])
+            with pytest.raises(NotAnImage, match=image["other"]):
+                refuse_other_patient(given, ImageRef("a", patient_id=stated[0]), header)
 
 
 @pytest.mark.parametrize(

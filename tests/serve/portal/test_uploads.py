@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import struct
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 
 import cv2
 import numpy as np
@@ -417,6 +419,34 @@ def test_side_view_patient_and_date_are_never_guessed(make_stage):
         assert (done.status_code, done.json()["code"]) == (422, "incomplete")
     done = begin(stage, 9, photograph="RCC", patient="P", examDate="2.11.2026")
     assert done.json()["code"] == "incomplete"
+
+
+@pytest.mark.parametrize("day", ["1899-12-31", "2199-01-01", "0001-01-01"])
+def test_films_are_neither_of_the_future_nor_older_than_mammography(make_stage, day):
+    stage = make_stage(intake={"film": True, "min_free_mb": 0})
+    for said in ({"photograph": "RCC"}, {}):
+        done = begin(stage, 9, **{**PHOTOGRAPH, **said, "examDate": day})
+        assert (done.status_code, done.json()["code"]) == (422, "exam_date")
+    today = begin(stage, 9, **{**PHOTOGRAPH, "photograph": "RCC", "examDate": str(date.today())})
+    assert today.status_code == 201
+
+
+def test_a_photograph_is_of_the_patient_who_agreed(make_stage):
+    stage = make_stage(intake={"film": True, "min_free_mb": 0})
+    given = json.dumps(
+        {
+            "id": "consent-0123456789abcdef",
+            "text_version": "1",
+            "text_digest": "a" * 64,
+            "language": "en",
+            "name": "Jane Doe",
+            "patient_id": "P 2",
+            "birth_year": 1960,
+            "given_at": "2026-01-01T08:00:00Z",
+        }
+    )
+    done = begin(stage, 9, photograph="RCC", consent=given, **PHOTOGRAPH)
+    assert (done.status_code, done.json()["code"]) == (422, "other_patient")
 
 
 def test_a_node_without_films_takes_no_photograph_of_one(make_stage):

@@ -18,6 +18,8 @@ export interface ViewCheck {
   readonly side: Side | null;
   readonly view: View | null;
   readonly patientId: string | null;
+  /** As the header has it. */
+  readonly patientName: string | null;
   readonly birthYear: number | null;
   readonly studyUid: string | null;
   readonly instanceUid: string | null;
@@ -46,6 +48,7 @@ export async function checkView(file: DeviceFile, load: LoadCodec): Promise<View
     side: null,
     view: null,
     patientId: null,
+    patientName: null,
     birthYear: null,
     studyUid: null,
     instanceUid: null,
@@ -66,6 +69,7 @@ export async function checkView(file: DeviceFile, load: LoadCodec): Promise<View
       side: ref.side,
       view: ref.view,
       patientId: ref.patientId,
+      patientName: header.patientName,
       birthYear: year === undefined ? null : Number(year),
       studyUid: ref.studyUid,
       instanceUid: ref.instanceUid,

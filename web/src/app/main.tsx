@@ -14,6 +14,7 @@ import { accountApi, sessionApi } from "./api/session";
 import { sharesApi } from "./api/shares";
 import { uploadsApi } from "./api/uploads";
 import { makeDevice } from "./device/build";
+import { watchInstall } from "./device/install";
 import { makeKeeping } from "./device/kept_answers";
 import { watchUpdates } from "./device/updates";
 import { loadAppWords, preferredLanguage } from "./messages/text";
@@ -57,6 +58,7 @@ function makeApis(): Apis {
     outbox: device.outbox,
     line: kept,
     updates: watchUpdates(navigator.serviceWorker),
+    install: watchInstall(window, matchMedia("(display-mode: standalone)").matches),
   };
 }
 

@@ -4,8 +4,11 @@ import { birthYearOf, makeConsent } from "../../src/app/logic/consent";
 import { orientationOf } from "../../src/app/logic/device_exam";
 import { faultsOf, missingSlots, type Shot } from "../../src/app/logic/field";
 import { joined, outlinesIn } from "../../src/app/logic/outlines";
+import { contradictions } from "../../src/app/logic/patient_match";
+import { isFilmDay } from "../../src/app/logic/photographs";
 import { examinesAlone, pagesOf } from "../../src/app/logic/rights";
 import { hangingOf } from "../../src/viewer/geometry/orientation";
+import patients from "../golden/patients.json";
 import { makePerson } from "./make_app";
 
 const PATIENT = { name: "Jane Doe", patientId: "P-7", birthYear: 1960 };
@@ -14,6 +17,7 @@ const CHECK: ViewCheck = {
   side: "R",
   view: "CC",
   patientId: "p-7 ",
+  patientName: null,
   birthYear: 1960,
   studyUid: "1.2",
   instanceUid: "1.2.3",
@@ -36,6 +40,7 @@ describe("a picture in the field", () => {
     [{ view: "MLO" as const }, "wrong-view"],
     [{ patientId: "P-8" }, "other-patient"],
     [{ birthYear: 1961 }, "other-birth-year"],
+    [{ patientName: "Roe^John" }, "other-name"],
     [{ refusal: { name: "NotAMammogram", message: "no" } }, "not-a-mammogram"],
     [{ refusal: { name: "NotAWholeView", message: "no" } }, "part-of-a-breast"],
     [{ refusal: { name: "NotAnImage", message: "no" } }, "unreadable"],
@@ -64,6 +69,39 @@ describe("a picture in the field", () => {
   test("leaves a view missing as long as it cannot be used", () => {
     const shots = { RCC: shot({}), LCC: shot({ side: "R", digest: "b" }) };
     expect(missingSlots(shots, PATIENT)).toEqual(["LCC", "RMLO", "LMLO"]);
+  });
+});
+
+describe("the patient of an image", () => {
+  const codes = {
+    "patient ID": "other-patient",
+    "year of birth": "other-birth-year",
+    name: "other-name",
+  };
+  const { name, patient_id: patientId, birth_year: birthYear } = patients.agreed;
+
+  test.each(patients.images)("is compared as by the server: %j", (image) => {
+    const year = /^\d{4}/.exec(image.birth_date ?? "")?.[0];
+    const stated = {
+      patientId: image.patient_id,
+      patientName: image.name,
+      birthYear: year === undefined ? null : Number(year),
+    };
+    const found = contradictions({ name, patientId, birthYear }, stated);
+    expect(found).toEqual(image.other === null ? [] : [codes[image.other as keyof typeof codes]]);
+  });
+});
+
+describe("the day of films", () => {
+  test.each([
+    ["2026-11-30", true],
+    ["1900-01-01", true],
+    ["2026-12-01", false],
+    ["1899-12-31", false],
+    ["", false],
+    ["30.11.2026", false],
+  ])("%s: %s", (day, isGood) => {
+    expect(isFilmDay(day, new Date(2026, 10, 30, 23, 59))).toBe(isGood);
   });
 });
 

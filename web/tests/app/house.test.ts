@@ -25,6 +25,16 @@ describe("messages", () => {
     }
   });
 
+  test.each(["hi", "ar"])("%s has no message that is still English", (code) => {
+    const messages: Record<string, string> = JSON.parse(
+      textOf(join(root, "messages", `${code}.json`)),
+    );
+    // Names of formats and keys are the same everywhere, and values stand alone.
+    const named = /DICOM|BI-RADS|PDF|SR|GSPS|FHIR|HL7|PIN|PPV\d|AI|Ctrl\+Enter|\{\w+\}|[^\p{L}]/gu;
+    const english = Object.entries(en).filter(([key, text]) => messages[key] === text);
+    expect(english.filter(([, text]) => text.replace(named, "") !== "")).toEqual([]);
+  });
+
   test("a language is loaded, and English stands in for one that is not there", async () => {
     const hindi = await loadAppWords("hi-IN");
     expect([hindi.language, hindi.direction]).toEqual(["hi", "ltr"]);

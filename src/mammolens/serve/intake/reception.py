@@ -10,6 +10,7 @@ results with fewer views each, and the caution tells the reader why.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -61,7 +62,11 @@ class Receipt:
 
 
 def receive(
-    state: NodeState, content: bytes | Draft, sender: str, site: str | None = None
+    state: NodeState,
+    content: bytes | Draft,
+    sender: str,
+    site: str | None = None,
+    accept: Callable[[ReceivedObject], object] | None = None,
 ) -> Receipt:
     """Store one DICOM object and enter it in the database; both are durable before this returns.
 
@@ -74,17 +79,23 @@ def receive(
     site
         Key of the site; ``None``: the one that the settings give to the sender. An exam keeps the
         site of its first object.
+    accept
+        Called with the description of the object, before it is de-identified and stored. It raises
+        an `InputError` if the object must not be received.
 
     Raises
     ------
     InputError
-        It is not a DICOM object, lacks an identifier, or is too large: it is not stored.
+        It is not a DICOM object, lacks an identifier, is too large, or is not accepted: it is not
+        stored.
     StorageError
         The disk is full or the database is away: the sender must send it again.
     """
     database, intake = state.database, state.settings.intake
     try:
         found = _describe(database, content, intake)
+        if accept is not None:
+            accept(found)
         if intake.deidentify is not None:
             data = content if isinstance(content, bytes) else content.take()
             content, found = hide(database, data, found, intake)

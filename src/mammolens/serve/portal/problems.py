@@ -37,6 +37,7 @@ STATUSES: Final[Mapping[Refusal, int]] = {
         (412, "stale"),
         (413, "too_large"),
         (422, "weak_password name too_much no_film site key_reused cursor incomplete consent"),
+        (422, "exam_date other_patient"),
         (423, "in_use share_locked"),
         (429, "too_many"),
         (502, "provider"),

@@ -2,9 +2,10 @@
 
 The metadata `filename` names the file for its sender, `site` says for which site it is (key or
 number; left out where the person uploads at one alone), `consent` is what the patient agreed to
-(JSON of `Consent`; health workers must send it). For a photograph of a film, `photograph` is its
-view (RCC, LCC, RMLO, LMLO), `patient` the patient ID, `examDate` the date of the films
-(YYYY-MM-DD). `X-HTTP-Method-Override` is not obeyed.
+(JSON of `Consent`; health workers must send it). For a photograph of a film, `photograph` is
+its view (RCC, LCC, RMLO, LMLO), `patient` the patient ID, `examDate` the date of the films
+(YYYY-MM-DD, from 1900 to today). An image of another patient than the one of `consent` is rejected.
+`X-HTTP-Method-Override` is not obeyed.
 
 Source: https://tus.io/protocols/resumable-upload
 """
@@ -80,7 +81,7 @@ def begin_upload(
     consent = read_consent(given["consent"]) if "consent" in given else None
     name = given.get("relativePath") or given.get("filename") or "unnamed"
     asked = portal.state, caller.person, given.get("site") or None, name, upload_length
-    said = consent, uploads.read_facts(given, portal.state.settings.intake)
+    said = consent, uploads.read_facts(given, portal.state.settings.intake, consent)
     upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep, *said).id)
     if upload_length == 0:
         portal.receiver.wake(portal.state)

@@ -31,6 +31,7 @@ __all__ = [
     "Consent",
     "KeptConsent",
     "enter_consent",
+    "find_consent",
     "forget_consents",
     "list_consents",
     "may_upload",
@@ -109,6 +110,20 @@ def enter_consent(
     connection.execute(CONSENTS.insert().values(row))
     detail: audit.Detail = {"site": site_id, "consent": given.id[:8], "text": given.text_version}
     audit.append(database, connection, person.actor, "consent_entered", None, detail)
+
+
+def find_consent(state: NodeState, consent_id: str) -> Consent:
+    """Give a consent that was entered.
+
+    Raises
+    ------
+    StorageError
+        Identity is encrypted with another key.
+    """
+    with state.database.read() as connection:
+        row = connection.execute(sa.select(CONSENTS).where(CONSENTS.c.id == consent_id)).one()
+    stated = {name: value for name, value in row._mapping.items() if name in Consent.model_fields}
+    return Consent(**stated, **_opened(state, row))
 
 
 def list_consents(state: NodeState, person: Person, exam_id: int) -> list[KeptConsent]:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Final
@@ -33,6 +33,8 @@ from mammolens.serve.intake import receive
 from mammolens.serve.people import Refusal, Refused
 from mammolens.serve.record import audit
 from mammolens.serve.settings import IntakeSettings
+from mammolens.serve.uploads.consents import Consent
+from mammolens.serve.uploads.patients import contradiction
 
 __all__ = ["PhotographFacts", "make_object", "read_facts", "take_photograph", "unpack_facts"]
 
@@ -41,6 +43,10 @@ MOST_S: Final = 60.0
 REFUSED_EXIT: Final = 3
 _LONGEST_ID: Final = 64
 _BITS: Final = 12
+FIRST_DAY: Final = date(1900, 1, 1)
+"""No X-ray film of a breast is older: the first were made in 1913 (A. Salomon)."""
+AHEAD: Final = timedelta(hours=14)
+"""Where a day begins first, UTC+14: "today" at the sender may be tomorrow by UTC."""
 _VIEW_CODES: Final = {
     "CC": ("399162004", "cranio-caudal"),
     "MLO": ("399368009", "medio-lateral oblique"),
@@ -67,15 +73,19 @@ class PhotographFacts:
         return Laterality(self.view[0]), ViewPosition(self.view[1:])
 
 
-def read_facts(given: Mapping[str, str], intake: IntakeSettings) -> PhotographFacts | None:
+def read_facts(
+    given: Mapping[str, str], intake: IntakeSettings, consent: Consent | None = None
+) -> PhotographFacts | None:
     """Read what the metadata of an upload say of a photograph; ``None`` if it is none.
 
     Raises
     ------
     Refused
-        The settings do not allow films; or side, view, patient or date are missing or impossible:
-        they are never guessed.
+        The settings do not allow films; side, view, patient or date are missing or impossible: they
+        are never guessed; the date is in the future or before 1900; or the patient is another than
+        the one who gave the consent.
     """
+    day = _day(given["examDate"]) if "examDate" in given else None
     if "photograph" not in given:
         return None
     if not intake.film:
@@ -86,13 +96,30 @@ def read_facts(given: Mapping[str, str], intake: IntakeSettings) -> PhotographFa
         wrong.append("photograph")
     if not patient or len(patient) > _LONGEST_ID or not patient.isprintable() or "\\" in patient:
         wrong.append("patient")
-    try:
-        day = date.fromisoformat(given.get("examDate", "")).strftime("%Y%m%d")
-    except ValueError:
+    if day is None:
         wrong.append("examDate")
-    if wrong:
+    if wrong or day is None:
         raise Refused(Refusal.INCOMPLETE, fields=wrong)
-    return PhotographFacts(view, patient, day)
+    if consent is not None and contradiction(consent, patient, None, None) is not None:
+        raise Refused(Refusal.OTHER_PATIENT, fields=["patient"])
+    return PhotographFacts(view, patient, day.strftime("%Y%m%d"))
+
+
+def _day(text: str) -> date | None:
+    """Read a date (YYYY-MM-DD); ``None`` if it is none.
+
+    Raises
+    ------
+    Refused
+        No exam was made on this day.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    if not FIRST_DAY <= day <= (datetime.now(UTC) + AHEAD).date():
+        raise Refused(Refusal.EXAM_DATE, fields=["examDate"])
+    return day
 
 
 def unpack_facts(text: str) -> PhotographFacts:

@@ -40,6 +40,7 @@ from mammolens.serve.uploads.coming import Upload, find_upload
 from mammolens.serve.uploads.consents import forget_consents
 from mammolens.serve.uploads.files import list_files, open_locked, remove_file, upload_path
 from mammolens.serve.uploads.members import BrokenArchive, Member, members_of, shown_name
+from mammolens.serve.uploads.patients import Acceptance, acceptance
 from mammolens.serve.uploads.photographs import take_photograph, unpack_facts
 
 __all__ = ["MemberResult", "Receiver", "UploadResult", "read_result", "receive_whole", "tidy"]
@@ -196,7 +197,7 @@ def _receive(state: NodeState, upload_id: str, stop: threading.Event) -> None:
                 take = partial(take_photograph, state, path, facts, sender, row.key)
                 members: Iterable[Member] = [Member(1, shown_name(row.name))]
             else:
-                take = partial(_take, state, sender, row.key)
+                take = partial(_take, state, sender, row.key, acceptance(state, row.consent_id))
                 members = members_of(path, row.name, state.settings.uploads, most)
             for member in members:
                 if stop.is_set():
@@ -255,7 +256,9 @@ def _receive_member(
         raise broken
 
 
-def _take(state: NodeState, sender: str, site: str, member: Member) -> tuple[str, int | None]:
+def _take(
+    state: NodeState, sender: str, site: str, accept: Acceptance | None, member: Member
+) -> tuple[str, int | None]:
     draft = state.received.draft()
     try:
         for piece in member.content or ():
@@ -263,7 +266,7 @@ def _take(state: NodeState, sender: str, site: str, member: Member) -> tuple[str
         most = state.settings.intake.max_mb << 20
         if draft.size > most:
             raise too_large(most)
-        receipt = receive(state, draft, sender, site)
+        receipt = receive(state, draft, sender, site, accept)
     finally:
         draft.discard()
     return receipt.role.value, receipt.exam_id

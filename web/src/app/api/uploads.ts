@@ -143,6 +143,9 @@ export function uploadsApi(
     return Number(response.headers.get("Upload-Offset"));
   }
 
+  const result = (upload: Upload): Promise<UploadResult> =>
+    client.call<UploadResult>("GET", `${upload.url}/result`);
+
   const pieces: PieceSender = { pace, pauses, offsetOf, sendPiece };
   return {
     ...pieces,
@@ -163,9 +166,29 @@ export function uploadsApi(
       return upload;
     },
     cancel: (upload: Upload) => client.send("DELETE", upload.url, { headers: VERSION }),
-    result: async (upload: Upload): Promise<UploadResult> =>
-      client.call<UploadResult>("GET", `${upload.url}/result`),
+    result,
+    /** What became of the person's last uploads, the newest first. */
+    async latest(): Promise<readonly KnownUpload[]> {
+      const since = Date.now() - LATEST_MS;
+      const listed = await client.call<readonly KnownUpload[]>("GET", "/uploads");
+      const recent = listed.filter(({ created_at }) => new Date(created_at).getTime() > since);
+      return Promise.all(
+        recent
+          .slice(0, MOST_LATEST)
+          .map(async (one) => ({ ...one, ...(await result({ url: `/uploads/${one.id}` })) })),
+      );
+    },
   };
+}
+
+const LATEST_MS = 7 * 86_400_000;
+const MOST_LATEST = 24;
+
+/** An upload as the server lists it, with what became of it. */
+export interface KnownUpload extends UploadResult {
+  readonly id: string;
+  readonly name: string;
+  readonly created_at: string;
 }
 
 export interface UploadResult {

@@ -4,15 +4,12 @@
  */
 
 import type { ViewCheck } from "../../analysis/view_check";
+import { type Agreed, type Contradiction, contradictions } from "./patient_match";
 
 export const SLOTS = ["RCC", "LCC", "RMLO", "LMLO"] as const;
 export type Slot = (typeof SLOTS)[number];
 
-export interface Patient {
-  readonly name: string;
-  readonly patientId: string;
-  readonly birthYear: number;
-}
+export type Patient = Agreed;
 
 export interface Shot {
   readonly file: File;
@@ -27,8 +24,7 @@ export type FaultCode =
   | "part-of-a-breast"
   | "wrong-side"
   | "wrong-view"
-  | "other-patient"
-  | "other-birth-year"
+  | Contradiction
   | "same-picture"
   | "blurred"
   | "cut-off"
@@ -71,12 +67,12 @@ export function faultsOf(check: ViewCheck, slot: Slot, patient: Patient, others:
   if (check.refusal !== null) add(refusalCode(check.refusal.name), true, "", check.refusal.message);
   if (check.side !== null && check.side !== side) add("wrong-side", true, check.side);
   if (check.view !== null && check.view !== view) add("wrong-view", true, check.view);
-  if (check.patientId !== null && !sameId(check.patientId, patient.patientId)) {
-    add("other-patient", true, check.patientId);
-  }
-  if (check.birthYear !== null && check.birthYear !== patient.birthYear) {
-    add("other-birth-year", true, String(check.birthYear));
-  }
+  const stated = {
+    "other-patient": check.patientId,
+    "other-birth-year": check.birthYear,
+    "other-name": check.patientName?.replaceAll("^", " ").trim(),
+  };
+  for (const code of contradictions(patient, check)) add(code, true, String(stated[code]));
   const rest = SLOTS.filter((one) => one !== slot).flatMap((one) => others[one] ?? []);
   const isSame = (one: Shot) => check.digest !== null && one.check.digest === check.digest;
   if (rest.some(isSame)) add("same-picture", true);
@@ -109,14 +105,4 @@ export function isBlocked(shot: Shot, slot: Slot, patient: Patient, shots: Shots
 function refusalCode(name: string): FaultCode {
   if (name === "NotAMammogram") return "not-a-mammogram";
   return name === "NotAWholeView" ? "part-of-a-breast" : "unreadable";
-}
-
-/** Blanks, letters' case and leading zeros differ between systems. */
-function sameId(one: string, other: string): boolean {
-  const plain = (id: string) =>
-    id
-      .trim()
-      .toLowerCase()
-      .replace(/^0+(?=.)/, "");
-  return plain(one) === plain(other);
 }

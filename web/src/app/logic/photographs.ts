@@ -19,6 +19,20 @@ export function photographFacts(
   return { photograph: view, patient: patient.trim(), examDate };
 }
 
+/** No X-ray film of a breast is older, and none is of tomorrow. As the server has it. */
+const FIRST_DAY = "1900-01-01";
+
+/** Whether films can be of this day (YYYY-MM-DD), by the clock of this place. */
+export function isFilmDay(day: string, now: Date): boolean {
+  return /^\d{4}-\d{2}-\d{2}$/.test(day) && day >= FIRST_DAY && day <= dayOf(now);
+}
+
+/** By the clock of this place, not by UTC. */
+export function dayOf(now: Date): string {
+  const two = (part: number) => String(part).padStart(2, "0");
+  return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
+}
+
 const HEIC = /\.(heic|heif|avif)$/i;
 
 /** What the server reads as it is. */

@@ -59,9 +59,12 @@ export function withItem(
 
 const NOT_USED = ["rejected", "refused", "ignored", "passed_over"];
 
+export function isUnused({ outcome }: UploadedMember): boolean {
+  return NOT_USED.includes(outcome);
+}
+
 /** Everything arrived, and nothing of it can be used: that must not look like a success. */
 export function isUseless({ state, members }: UploadItem): boolean {
-  const isUnused = ({ outcome }: UploadedMember) => NOT_USED.includes(outcome);
   return state === "done" && (members.length === 0 || members.every(isUnused));
 }
 

@@ -14,6 +14,7 @@ import type { SharesApi } from "../api/shares";
 import type { Person, Site } from "../api/types";
 import type { UploadsApi } from "../api/uploads";
 import type { DeviceDesk } from "../device/desk";
+import type { Install } from "../device/install";
 import type { LineWatch } from "../device/kept_answers";
 import type { Outbox } from "../device/outbox";
 import type { Updates } from "../device/updates";
@@ -41,6 +42,7 @@ export interface Apis {
   readonly outbox: Outbox;
   readonly line: LineWatch;
   readonly updates: Updates;
+  readonly install: Install;
 }
 
 /** Before somebody is signed in. */

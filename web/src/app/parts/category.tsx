@@ -77,7 +77,7 @@ export function AiCell({ row }: { row: Pick<ExamRow, "ai" | "ai_hidden" | "statu
 /** The score with the prevalence it is stated for; a failure has a reason and no score. */
 function AiScore({ ai }: { ai: AiSummary }) {
   const { words } = useFrame();
-  if (ai.failure !== null) return <small>{ai.failure}</small>;
+  if (ai.failure !== null) return <small>{words.reason(ai.failure)}</small>;
   if (ai.score === null) return null;
   const share = words.percent(ai.score);
   if (ai.prevalence === null) return <small>{share}</small>;

@@ -92,7 +92,8 @@ function Line({ criterion }: { criterion: Criterion }) {
   const { words } = useDesk();
   const { name, reason, doubt } = criterion;
   const key = `quality.${name}.poor`;
-  const said = words.has(key) && name !== "exposure" ? words.say(key as AppKey) : reason;
+  const said =
+    words.has(key) && name !== "exposure" ? words.say(key as AppKey) : words.reason(reason);
   return (
     <li className={doubt ? "quality-doubt" : undefined}>
       <strong>

@@ -55,7 +55,7 @@ export default function AnalysisPage() {
           {phase.refusal !== null && (
             <div className="note note-bad" role="alert">
               <p>{words.say("analysis.refused")}</p>
-              <p lang="en">{phase.refusal}</p>
+              <p>{words.reason(phase.refusal)}</p>
             </div>
           )}
         </>
@@ -123,9 +123,9 @@ function Found({
       {unplaced.length > 0 && (
         <details open={exams.length === 0}>
           <summary>{words.say("analysis.unplaced", { n: unplaced.length })}</summary>
-          <ul className="doubts" lang="en">
+          <ul className="doubts">
             {unplaced.map(({ path, message }) => (
-              <li key={path}>{message}</li>
+              <li key={path}>{words.reason(message)}</li>
             ))}
           </ul>
         </details>

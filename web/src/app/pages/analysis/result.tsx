@@ -9,6 +9,7 @@ import { loadWords, type Words } from "../../../viewer/messages/text";
 import { Viewer } from "../../../viewer/Viewer";
 import type { Category } from "../../api/types";
 import { askedFor, doubtsOf, examOf, notesOf } from "../../logic/device_exam";
+import { inWords } from "../../logic/exam_words";
 import { useDesk } from "../../parts/app_context";
 import { CategoryShape } from "../../parts/category";
 import { Busy } from "../../parts/form";
@@ -103,7 +104,6 @@ function Summary({ prediction }: { prediction: Prediction }) {
   );
 }
 
-/** What mammolens says stands there in its own words, which are English. */
 function Lines({
   title,
   lines,
@@ -113,13 +113,14 @@ function Lines({
   lines: readonly string[];
   isOpen?: true;
 }) {
+  const { words } = useDesk();
   if (lines.length === 0) return null;
   return (
     <details open={isOpen ?? false}>
       <summary>{title}</summary>
-      <ul className="doubts" lang="en">
+      <ul className="doubts">
         {lines.map((line) => (
-          <li key={line}>{line}</li>
+          <li key={line}>{words.reason(line)}</li>
         ))}
       </ul>
     </details>
@@ -136,8 +137,8 @@ function Pictures({ prediction, looks, analyst, number }: PicturesProps) {
     void loadWords(words.language).then(setViewerWords);
   }, [words.language]);
   const exam = useMemo<Exam>(
-    () => examOf(prediction, looks, `device-${number}`),
-    [prediction, looks, number],
+    () => inWords(examOf(prediction, looks, `device-${number}`), words.reason),
+    [prediction, looks, number, words],
   );
   /** The viewer asks as it asks a server, and gets pictures of this device. */
   const fetchHere = useMemo(

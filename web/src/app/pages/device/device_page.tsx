@@ -1,6 +1,6 @@
 /** This device: what it keeps, what waits to be sent, how it opens without a line. */
 
-import { useState } from "react";
+import { useState, useSyncExternalStore } from "react";
 import type { QueueItem } from "../../device/queue_items";
 import { LEAST_PIN } from "../../device/vault";
 import { dateTimeWords } from "../../logic/times";
@@ -29,10 +29,32 @@ export default function DevicePage() {
       {device.state === "locked" && (
         <p className="note note-warning">{words.say("device.locked")}</p>
       )}
+      <InstallOffer />
       {device.state === "open" && <Waiting />}
       <PinForm />
       {device.state !== "off" && <Wipe />}
       <OtherDevices />
+    </section>
+  );
+}
+
+function InstallOffer() {
+  const { words, apis } = useDesk();
+  const { install } = apis;
+  const isOffered = useSyncExternalStore(install.subscribe, () => install.isOffered);
+  const isInstalled = useSyncExternalStore(install.subscribe, () => install.isInstalled);
+  if (isInstalled) return null;
+  return (
+    <section className="stack">
+      <h2>{words.say("install.title")}</h2>
+      <p className="quiet">{words.say(isOffered ? "install.how" : "install.by-menu")}</p>
+      {isOffered && (
+        <div className="actions">
+          <button type="button" onClick={() => void install.ask()}>
+            {words.say("install.act")}
+          </button>
+        </div>
+      )}
     </section>
   );
 }

@@ -78,7 +78,7 @@ function List({ of: known }: { of: Clinical }) {
       {known.cautions.length > 0 && (
         <ul className="doubts">
           {known.cautions.map((caution) => (
-            <li key={caution}>{caution}</li>
+            <li key={caution}>{words.reason(caution)}</li>
           ))}
         </ul>
       )}

@@ -30,7 +30,9 @@ export function ExamBar({ detail, banner, next, previous, refresh }: ExamBarProp
       <a href={lastList().hash}>‹ {words.say("exam.back")}</a>
       {detail && (
         <>
-          <h1>{nameWords(detail.patient.name) ?? words.say("patient.unknown")}</h1>
+          <h1>
+            {nameWords(detail.patient.name) ?? detail.patient.id ?? words.say("patient.unknown")}
+          </h1>
           <span className="quiet">{detail.accession_number}</span>
           <span className="quiet">{detail.site?.name ?? words.say("exam.no-site")}</span>
           <AiCell row={detail} />

@@ -168,12 +168,16 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
       <ExamNews exam={exam} failure={failure} />
       <div className="exam-parts">
         {isNarrow && exam.facts && <ExamSummary facts={exam.facts} />}
-        {isNarrow && exam.facts && viewerWords !== null && (
-          <Suspense fallback={<Busy text={words.say("app.loading")} />}>
-            <Pocket exam={exam.facts.exam} words={viewerWords} />
-            <p className="quiet pocket-how">{words.say("pocket.how")}</p>
-          </Suspense>
+        {isNarrow && (
+          <div className="pocket-frame">
+            <Suspense fallback={<Busy text={words.say("app.loading")} />}>
+              {exam.facts && viewerWords !== null && (
+                <Pocket exam={exam.facts.exam} words={viewerWords} />
+              )}
+            </Suspense>
+          </div>
         )}
+        {isNarrow && <p className="quiet pocket-how">{words.say("pocket.how")}</p>}
         {!isNarrow && viewerWords !== null && (
           <div className="viewer-place">
             <Viewer

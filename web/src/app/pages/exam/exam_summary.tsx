@@ -20,7 +20,7 @@ export function ExamSummary({ facts }: { facts: ExamFacts }) {
   ];
   return (
     <section className="summary">
-      <h2>{nameWords(patient.name) ?? words.say("patient.unknown")}</h2>
+      <h2>{nameWords(patient.name) ?? patient.id ?? words.say("patient.unknown")}</h2>
       {exam.banner && <p className="note note-warning">{exam.banner}</p>}
       <div className="summary-state">
         <AiCell row={detail} />

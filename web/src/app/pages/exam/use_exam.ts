@@ -8,6 +8,7 @@ import type { Exam } from "../../../viewer/exam";
 import { viewerUrl } from "../../api/exams";
 import { asProblem, type Problem } from "../../api/problem";
 import type { Dispute, ExamDetail, Reading } from "../../api/types";
+import { inWords } from "../../logic/exam_words";
 import { useDesk } from "../../parts/app_context";
 
 export interface ExamFacts {
@@ -51,7 +52,9 @@ export function useExam(
   isArbitration: boolean,
   refined: (exam: Exam) => void,
 ): OpenExam {
-  const { apis } = useDesk();
+  const { apis, words } = useDesk();
+  const reason = useRef(words.reason);
+  reason.current = words.reason;
   const tell = useRef(refined);
   tell.current = refined;
   const [opening, setOpening] = useState(0);
@@ -61,6 +64,10 @@ export function useExam(
   /** Numbers of questions: an answer to an older one does not take the place of a newer answer. */
   const turns = useRef({ asked: 0, shown: 0 });
 
+  const forViewer = useCallback(
+    async (url: string) => inWords(await apis.exams.forViewer(url), reason.current),
+    [apis],
+  );
   const ask = useCallback(
     async () => ({
       detail: await apis.exams.show(id),
@@ -73,12 +80,12 @@ export function useExam(
   // The pictures are asked for first: they are what the reader waits for.
   // biome-ignore lint/correctness/useExhaustiveDependencies: an opening reads again
   const first = useMemo(() => {
-    const exam = apis.exams.forViewer(viewerUrl(id));
+    const exam = forViewer(viewerUrl(id));
     const others = ask();
     exam.catch(() => undefined);
     others.catch(() => undefined);
     return { exam, others };
-  }, [apis, id, ask, opening]);
+  }, [id, ask, forViewer, opening]);
 
   useEffect(() => {
     let isCurrent = true;
@@ -99,8 +106,8 @@ export function useExam(
   }, [id, first]);
 
   const readExam = useCallback(
-    (url: string) => (url === viewerUrl(id) ? first.exam : apis.exams.forViewer(url)),
-    [apis, id, first],
+    (url: string) => (url === viewerUrl(id) ? first.exam : forViewer(url)),
+    [id, first, forViewer],
   );
 
   const refresh = useCallback(async () => {
@@ -121,7 +128,7 @@ export function useExam(
       const isOther =
         others.detail.ai_hidden !== before.detail.ai_hidden ||
         others.detail.revision !== before.detail.revision;
-      const exam = isOther ? await apis.exams.forViewer(viewerUrl(id)) : before.exam;
+      const exam = isOther ? await forViewer(viewerUrl(id)) : before.exam;
       if (!isStill()) return;
       turns.current.shown = turn;
       shown.current = { exam, ...others };
@@ -131,7 +138,7 @@ export function useExam(
       const isGone = GONE.includes(asProblem(error).status);
       if (isGone && isStill()) setState((now) => ({ ...now, news: "gone" }));
     }
-  }, [apis, ask, id]);
+  }, [ask, forViewer, id]);
 
   useNews(id, refresh);
   return {

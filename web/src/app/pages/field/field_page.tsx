@@ -6,7 +6,7 @@
 import { useState } from "react";
 import type { Site } from "../../api/types";
 import type { Consent } from "../../logic/consent";
-import type { Patient } from "../../logic/field";
+import { type Patient, SLOTS, type Slot } from "../../logic/field";
 import { hasRole } from "../../logic/rights";
 import { hashTo } from "../../logic/route";
 import { useDesk } from "../../parts/app_context";
@@ -14,13 +14,20 @@ import { SelectField } from "../../parts/form";
 import { useTitle } from "../../parts/hooks";
 import { useDevice } from "../../parts/use_device";
 import { ConsentStep } from "./consent_step";
+import { RefusedImages } from "./refused_images";
 import { SentStep } from "./sent_step";
+import { useResults } from "./use_results";
 import { ViewsStep } from "./views_step";
+
+interface Examined {
+  readonly patient: Patient;
+  readonly consent: Consent;
+}
 
 type Step =
   | { readonly kind: "consent" }
-  | { readonly kind: "views"; readonly patient: Patient; readonly consent: Consent }
-  | { readonly kind: "sent"; readonly ids: readonly string[] };
+  | ({ readonly kind: "views"; readonly wanted: readonly Slot[] } & Examined)
+  | ({ readonly kind: "sent"; readonly ids: readonly string[] } & Examined);
 
 export default function FieldPage() {
   const { words, sites, person } = useDesk();
@@ -29,6 +36,7 @@ export default function FieldPage() {
   const possible = sites.filter((site) => hasRole(person, "health_worker", site.id));
   const [chosen, setChosen] = useState("");
   const [step, setStep] = useState<Step>({ kind: "consent" });
+  const arrived = useResults();
   const site: Site | undefined =
     possible.length === 1 ? possible[0] : possible.find((one) => String(one.id) === chosen);
   return (
@@ -56,11 +64,14 @@ export default function FieldPage() {
         </div>
       )}
       {site !== undefined && device.state === "open" && step.kind === "consent" && (
-        <ConsentStep
-          key={site.id}
-          site={site}
-          done={(patient, consent) => setStep({ kind: "views", patient, consent })}
-        />
+        <>
+          <RefusedImages />
+          <ConsentStep
+            key={site.id}
+            site={site}
+            done={(patient, consent) => setStep({ kind: "views", patient, consent, wanted: SLOTS })}
+          />
+        </>
       )}
       {site !== undefined && device.vault !== null && step.kind === "views" && (
         <ViewsStep
@@ -68,12 +79,18 @@ export default function FieldPage() {
           vault={device.vault}
           patient={step.patient}
           consent={step.consent}
-          sent={(ids) => setStep({ kind: "sent", ids })}
+          wanted={step.wanted}
+          sent={(ids) => setStep({ ...step, kind: "sent", ids })}
           cancel={() => setStep({ kind: "consent" })}
         />
       )}
       {step.kind === "sent" && (
-        <SentStep ids={step.ids} next={() => setStep({ kind: "consent" })} />
+        <SentStep
+          ids={step.ids}
+          arrived={arrived}
+          again={(wanted) => setStep({ ...step, kind: "views", wanted })}
+          next={() => setStep({ kind: "consent" })}
+        />
       )}
     </section>
   );

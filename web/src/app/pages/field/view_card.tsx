@@ -1,6 +1,6 @@
 /** One view to be made: its drawing, the picture's state, and what is wrong in words. */
 
-import { useRef } from "react";
+import { useEffect, useRef, useState } from "react";
 import type { Fault, Shot, Slot } from "../../logic/field";
 import { useDesk } from "../../parts/app_context";
 import { ViewDrawing } from "./drawing";
@@ -33,6 +33,7 @@ export function ViewCard(props: ViewCardProps) {
       <div className="view-row">
         <figure className="view-side" data-side={slot[0]}>
           <ViewDrawing slot={slot} />
+          <Taken shot={shot} />
         </figure>
         <div className="stack">
           <p role="status">
@@ -43,7 +44,7 @@ export function ViewCard(props: ViewCardProps) {
           {faults.map((fault) => (
             <p key={fault.code} className={fault.isBlocking ? "field-wrong" : "field-hint"}>
               {words.say(`fault.${fault.code}`, { view: name, found: fault.found })}
-              {fault.detail && <small lang="en"> {fault.detail}</small>}
+              {fault.detail && <small> {words.reason(fault.detail)}</small>}
             </p>
           ))}
           <div className="actions">
@@ -76,4 +77,22 @@ export function ViewCard(props: ViewCardProps) {
       />
     </li>
   );
+}
+
+/** A photograph as it was taken, beside the drawing of its view: is it the right film, upright? */
+function Taken({ shot }: { shot: Shot | null }) {
+  const { words } = useDesk();
+  const [url, setUrl] = useState<string | null>(null);
+  const file =
+    shot !== null && !shot.check.isDicom && shot.check.refusal === null ? shot.file : null;
+  useEffect(() => {
+    if (file === null) return;
+    const made = URL.createObjectURL(file);
+    setUrl(made);
+    return () => {
+      URL.revokeObjectURL(made);
+      setUrl(null);
+    };
+  }, [file]);
+  return url === null ? null : <img src={url} alt={words.say("field.taken")} />;
 }

@@ -5,6 +5,7 @@ import { AnalysisFailed, type DeviceAnalyst, startAnalyst } from "../../../analy
 import type { Site } from "../../api/types";
 import { orFull } from "../../device/full";
 import { forSending } from "../../device/keep_files";
+import { readablePicture } from "../../device/pictures";
 import { fileItem, keepFile } from "../../device/send_upload";
 import type { OpenVault } from "../../device/vault";
 import type { Consent } from "../../logic/consent";
@@ -15,10 +16,9 @@ import {
   type Patient,
   type Shot,
   type Shots,
-  SLOTS,
   type Slot,
 } from "../../logic/field";
-import { photographFacts } from "../../logic/photographs";
+import { dayOf, isFilmDay, photographFacts } from "../../logic/photographs";
 import { loadAnalyst } from "../../parts/analyst";
 import { useDesk } from "../../parts/app_context";
 import { ProblemNote, TextField } from "../../parts/form";
@@ -31,22 +31,26 @@ export interface ViewsStepProps {
   readonly vault: OpenVault;
   readonly patient: Patient;
   readonly consent: Consent;
+  /** The views to be made: all, or those that were refused before. */
+  readonly wanted: readonly Slot[];
   /** @param ids the items of the queue */
   sent(ids: readonly string[]): void;
   cancel(): void;
 }
 
-export function ViewsStep({ site, vault, patient, consent, sent, cancel }: ViewsStepProps) {
+export function ViewsStep(props: ViewsStepProps) {
+  const { site, vault, patient, consent, wanted, sent, cancel } = props;
   const { words, apis } = useDesk();
   const { outbox } = useQueue();
   const action = useAction();
   const analyst = useChecker();
   const [shots, setShots] = useState<Shots>({});
   const [checking, setChecking] = useState<Slot | null>(null);
-  const [filmDate, setFilmDate] = useState(today);
+  const [filmDate, setFilmDate] = useState(() => dayOf(new Date()));
   const [doubts, setDoubts] = useState<readonly string[] | null>(null);
-  const missing = missingSlots(shots, patient);
-  const usable = SLOTS.filter((slot) => !missing.includes(slot));
+  const missing = missingSlots(shots, patient).filter((slot) => wanted.includes(slot));
+  const usable = wanted.filter((slot) => !missing.includes(slot));
+  const isGoodDay = isFilmDay(filmDate, new Date());
   const isBusy = checking !== null || action.isBusy;
 
   const take = (slot: Slot, file: File) =>
@@ -55,7 +59,9 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
       setDoubts(null);
       try {
         const check = await analyst().check({ name: file.name, file });
-        setShots((now) => ({ ...now, [slot]: { file, check } }));
+        const isPhotograph = !check.isDicom && check.refusal === null;
+        const picture = isPhotograph ? await readablePicture(file) : file;
+        setShots((now) => ({ ...now, [slot]: { file: picture ?? file, check } }));
       } finally {
         setChecking(null);
       }
@@ -114,7 +120,7 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
       </p>
       <p>{words.say("field.views-how")}</p>
       <ul className="view-cards">
-        {SLOTS.map((slot) => (
+        {wanted.map((slot) => (
           <ViewCard
             key={slot}
             slot={slot}
@@ -133,6 +139,7 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
           type="date"
           value={filmDate}
           change={setFilmDate}
+          wrong={isGoodDay ? null : words.say("problem.exam_date")}
           isRequired
         />
       )}
@@ -144,9 +151,9 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
       {doubts !== null && doubts.length > 0 && (
         <div className="note note-warning" role="alert">
           <p>{words.say("field.doubts")}</p>
-          <ul className="doubts" lang="en">
+          <ul className="doubts">
             {doubts.map((text) => (
-              <li key={text}>{text}</li>
+              <li key={text}>{words.reason(text)}</li>
             ))}
           </ul>
         </div>
@@ -156,7 +163,7 @@ export function ViewsStep({ site, vault, patient, consent, sent, cancel }: Views
         <button
           type="button"
           className="primary"
-          disabled={isBusy || usable.length === 0 || filmDate === ""}
+          disabled={isBusy || usable.length === 0 || !isGoodDay}
           onClick={() => void send()}
         >
           {words.say(action.isBusy && checking === null ? "field.sending" : "field.send", {
@@ -180,13 +187,6 @@ function faultsFor(shots: Shots, slot: Slot, patient: Patient) {
 
 function viewName(slot: Slot): string {
   return `${slot[0]} ${slot.slice(1)}`;
-}
-
-/** By the clock of this place, not by UTC. */
-function today(): string {
-  const now = new Date();
-  const two = (part: number) => String(part).padStart(2, "0");
-  return `${now.getFullYear()}-${two(now.getMonth() + 1)}-${two(now.getDate())}`;
 }
 
 /** The worker that looks at single pictures; it is started with the first one. */

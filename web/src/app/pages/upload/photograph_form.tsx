@@ -1,12 +1,8 @@
 /** Photographs of films on a light box: a door of its own, one picture a view. */
 
 import { useRef, useState } from "react";
-import {
-  FILM_VIEWS,
-  type FilmView,
-  isPlainPicture,
-  photographFacts,
-} from "../../logic/photographs";
+import { readablePicture } from "../../device/pictures";
+import { FILM_VIEWS, type FilmView, isFilmDay, photographFacts } from "../../logic/photographs";
 import { useDesk } from "../../parts/app_context";
 import { TextField } from "../../parts/form";
 
@@ -21,7 +17,7 @@ export function PhotographForm({ isReady, send }: PhotographFormProps) {
   const [day, setDay] = useState("");
   const [sent, setSent] = useState<readonly FilmView[]>([]);
   const [unread, setUnread] = useState<string | null>(null);
-  const canTake = isReady && patient.trim() !== "" && day !== "";
+  const canTake = isReady && patient.trim() !== "" && isFilmDay(day, new Date());
   const take = async (view: FilmView, file: File) => {
     const picture = await readablePicture(file);
     setUnread(picture === null ? file.name : null);
@@ -40,7 +36,13 @@ export function PhotographForm({ isReady, send }: PhotographFormProps) {
         maxLength={64}
         autoComplete="off"
       />
-      <TextField label={words.say("photograph.day")} value={day} change={setDay} type="date" />
+      <TextField
+        label={words.say("photograph.day")}
+        value={day}
+        change={setDay}
+        type="date"
+        wrong={day !== "" && !isFilmDay(day, new Date()) ? words.say("problem.exam_date") : null}
+      />
       {!canTake && <p className="quiet">{words.say("photograph.first")}</p>}
       <ul className="photograph-views">
         {FILM_VIEWS.map((view) => (
@@ -90,19 +92,4 @@ function Take({ view, isDisabled, take }: TakeProps) {
       />
     </>
   );
-}
-
-/** A file that the server reads; another kind is read by the browser, if it can. */
-async function readablePicture(file: File): Promise<File | null> {
-  if (isPlainPicture(file)) return file;
-  try {
-    const bitmap = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
-    canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
-    bitmap.close();
-    const picture = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
-    return new File([picture], `${file.name}.jpg`, { type: "image/jpeg" });
-  } catch {
-    return null;
-  }
 }

@@ -45,7 +45,7 @@ export function UploadLine({ item, uploader }: { item: UploadItem; uploader: Upl
           {words.say("app.try-again")}
         </button>
       )}
-      {item.problem && <p className="field-wrong">{item.problem}</p>}
+      {item.problem && <p className="field-wrong">{words.reason(item.problem)}</p>}
       {members.length === 1 && (
         <p className="upload-member">
           <Outcome member={members[0]} />
@@ -76,7 +76,7 @@ function Outcome({ member }: { member: UploadedMember }) {
   return (
     <>
       {words.has(key) ? words.say(key as AppKey) : member.outcome}
-      {faults.length === 0 && member.reason && ` (${member.reason})`}
+      {faults.length === 0 && member.reason && ` (${words.reason(member.reason)})`}
       {faults.length > 0 && (
         <ul className="faults">
           {faults.map((fault) => (

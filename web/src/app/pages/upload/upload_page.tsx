@@ -3,6 +3,7 @@
 import { type DragEvent, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import type { UploadsApi } from "../../api/uploads";
 import { type Keeping, keepFiles } from "../../device/keep_files";
+import { readablePicture } from "../../device/pictures";
 import type { OpenVault } from "../../device/vault";
 import { compresses, keepCompresses } from "../../logic/compression";
 import {
@@ -59,9 +60,9 @@ export default function UploadPage() {
   const add = async (found: readonly NamedFile[]) => {
     const named = found.filter(({ name }) => !isLeftOut(name));
     setLeftOut(found.length - named.length);
-    const photographs = await Promise.all(named.map(({ file }) => isHeic(file)));
-    setHeic(named.filter((_, n) => photographs[n]).map(({ name }) => name));
-    const wanted = named.filter((_, n) => !photographs[n]);
+    const read = await Promise.all(named.map(decoded));
+    setHeic(named.filter((_, n) => read[n] === null).map(({ name }) => name));
+    const wanted = read.filter((one) => one !== null);
     const at = site === "" ? null : Number(site);
     if (device.vault === null) uploader.add(wanted, at);
     else keep(device.vault, wanted, at);
@@ -215,6 +216,13 @@ export default function UploadPage() {
       )}
     </section>
   );
+}
+
+/** A HEIC photograph as JPEG where the browser decodes it, else null; every other file as it is. */
+async function decoded(one: NamedFile): Promise<NamedFile | null> {
+  if (!(await isHeic(one.file))) return one;
+  const file = await readablePicture(one.file);
+  return file === null ? null : { ...one, file, name: `${one.name}.jpg` };
 }
 
 /** What is made smaller now, what came of it, and what found no room on this device. */

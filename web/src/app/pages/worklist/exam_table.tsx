@@ -1,6 +1,7 @@
 /** Rows of exams; on a narrow screen each row becomes a card. */
 
 import type { ExamRow } from "../../api/types";
+import { gathered } from "../../logic/exam_words";
 import { worksOn } from "../../logic/rights";
 import { hashTo } from "../../logic/route";
 import { dateTimeWords, dateWords, nameWords, waitingSince, waitingWords } from "../../logic/times";
@@ -80,9 +81,9 @@ function Row({ row, now, isSelected, select }: RowProps) {
       </td>
       <td className="cell-patient">
         <a href={href} data-exam-link>
-          {nameWords(patient.name) ?? words.say("patient.unknown")}
+          {nameWords(patient.name) ?? patient.id ?? words.say("patient.unknown")}
         </a>
-        <small>{patient.id}</small>
+        {patient.name && <small>{patient.id}</small>}
       </td>
       <td className="cell-age">{[age, sexOf(row)].filter(Boolean).join(" · ")}</td>
       <td className="cell-exam">
@@ -128,8 +129,8 @@ function Doubts({ row }: { row: ExamRow }) {
   if (doubts.length === 0) return null;
   return (
     <ul>
-      {doubts.map((doubt) => (
-        <li key={doubt}>{doubt}</li>
+      {gathered(doubts).map((doubt) => (
+        <li key={doubt}>{words.reason(doubt)}</li>
       ))}
     </ul>
   );
