@@ -18,7 +18,13 @@ from mammolens.outcomes.editions import CRITERIA, DEFAULT, EDITIONS, positive_ru
 from mammolens.outcomes.exams import AiAnswer, Exam, read_ai, read_exams
 from mammolens.outcomes.fairness import FairnessSettings, fairness_over_time
 from mammolens.outcomes.figures import FIGURES, PAIRED, ai_rule
-from mammolens.outcomes.files import FAIRNESS_FILE, FILE, write_audit, write_fairness
+from mammolens.outcomes.files import (
+    FAIRNESS_FILE,
+    FAIRNESS_TABLE,
+    FILE,
+    write_audit,
+    write_fairness,
+)
 from mammolens.outcomes.linking import Case, Linked, Reason, link
 from mammolens.outcomes.manifest import write_outcome_manifest
 from mammolens.outcomes.proposals import compare_models, propose
@@ -31,6 +37,7 @@ __all__ = [
     "DEFAULT",
     "EDITIONS",
     "FAIRNESS_FILE",
+    "FAIRNESS_TABLE",
     "FIGURES",
     "FILE",
     "PAIRED",

@@ -72,5 +72,10 @@ def c_code_outcomes(rows: Iterable[Marked]) -> Iterator[tuple[Outcome, bool, str
     """Give the outcome of each C-code, whether it is only suspected (C3, C4), and its sentence."""
     for row in rows:
         for match in _C_CODE.finditer("" if row.is_rule else row.text):
+            if row.context.judge(match.start(), match.end()) not in (
+                Assertion.AFFIRMED,
+                Assertion.DOUBTED,
+            ):
+                continue
             outcome = _C_MEANT.get(match[1])
             yield outcome or Outcome.MALIGNANT, outcome is None, row.sentence.shown

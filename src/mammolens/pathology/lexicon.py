@@ -30,14 +30,23 @@ class Concept(NamedTuple):
 _NORMAL: Final = (
     (re.compile(r"\b(?:non|pre)[- ]?(?:invasive|infiltrating)\b"), "noninvasive"),
     (re.compile(r"\bin[- ]?situ\b"), "in situ"),
+    (re.compile(r"\bw/o\b"), "without"),
     (re.compile(r"\bmicro[- ]?(?=inva)"), "micro"),
     (re.compile(r"\bd\.c\.i\.s\b\.?"), "dcis"),
     (re.compile(r"\bl\.c\.i\.s\b\.?"), "lcis"),
     (
-        re.compile(r"\bcar?c?inom(?:ta|a)\b|\bcarc\b\.?|\bca\b\.?(?! ?\d|\+)|\bcarcinom\b"),
+        re.compile(
+            r"\bcar?c?inom(?:ta|a)\b|\bcarc\b\.?|\bca\b(?!\.? ?[\d~<>+]|,? usa\b)\.?|\bcarcinom\b"
+        ),
         "carcinoma",
     ),
-    (re.compile(r"\binfilt\b\.?|\binfiltrative\b|\binv\b\.?|\binfiltr\b\.?"), "invasive"),
+    (
+        re.compile(
+            r"(?<!focally )(?<! is )\binfiltrative\b(?! (?:border|margin|edge|growth|patt))"
+        ),
+        "invasive",
+    ),
+    (re.compile(r"\binfilt\b\.?|\binv\b\.?|\binfiltr\b\.?"), "invasive"),
     (re.compile(r"\binfiltrating\b"), "invasive"),
     (re.compile(r"\bduct\b\.?(?= (?:carcinoma|ca\b|hyperplasia))"), "ductal"),
     (re.compile(r"\bduct\.(?= )"), "ductal"),
@@ -166,7 +175,9 @@ def _concepts() -> tuple[Concept, ...]:
          r"\binvasion\b(?= (?:is|was) (?:present|seen|identified))|"
          r"\binvasive (?:focus|foci|growth|elements?|"
          r"islands?|nests|glands|malignan[a-z]{1,4})\b|\binvasion\b", "", inv, False),
-        (r"\binvasive\b", "", inv, False),
+        (
+            r"(?<!border is )(?<!edge is )\binvasive\b(?! (?:border|margin|edge|front|growth pat))",
+         "", inv, False),
         (r"papillary carcinoma|squamous cell carcinoma", "", Outcome.MALIGNANT, False),
         # High-risk.
         (r"\badh\b|\baidep\b|atypical (?:intra-?)?ductal (?:epithelial )?(?:hyperplasia|"

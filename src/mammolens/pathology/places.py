@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from mammolens.pathology.layout import Section, Sentence
+from mammolens.pathology.site import is_node
 
 __all__ = ["PLACE_MARK", "named_by_place", "repeated_heading"]
 
@@ -29,6 +30,10 @@ _KINDS: Final = tuple(
     )
 )
 """What tells the places of two headings apart, the surest first."""
+_OTHER_HEADING: Final = re.compile(
+    r"^\W*(?:left|right|lt|rt|l|r)\b\.? .*(?:breast|axill|node|core|biops|fna|aspirat|cyst)"
+)
+"""A heading that begins with a side and has none of these places."""
 _SAMPLES: Final = re.compile(r"\bcores?\b|biops|\bbx\b|\bfna|\bva[bc]\b|gauge|aspirat|\b1[0-8]g\b")
 _ONE_SPECIMEN: Final = re.compile(r"mastectomy|lumpectomy|\bwle\b|wide local|excis|segmentectomy")
 _SIDE: Final = re.compile(r"\b(left|right|lt|rt|l|r)\b")
@@ -45,7 +50,7 @@ def named_by_place(sentences: Sequence[Sentence]) -> list[Sentence]:
         return list(sentences)
     for kind in _KINDS:
         keys = [_key(s, kind) for s in sentences]
-        if len({key for key in keys if key}) > 1:
+        if len({key for key in keys if key and key[2:] not in ("node", "other")}) > 1:
             return _named(sentences, keys)
     return list(sentences)
 
@@ -53,9 +58,11 @@ def named_by_place(sentences: Sequence[Sentence]) -> list[Sentence]:
 def _key(sentence: Sentence, kind: re.Pattern[str]) -> str:
     heading = _HEADING.match(sentence.text) if sentence.section in _SECTIONS else None
     place = kind.search(heading[1]) if heading else None
+    side = _SIDE.search(heading[1]) if heading else None
+    if heading and not place and side and _OTHER_HEADING.match(heading[1]):
+        return f"{side[1][0]} {'node' if is_node(heading[1]) else 'other'}"
     if not heading or not place:
         return ""
-    side = _SIDE.search(heading[1])
     return f"{side[1][0] if side else ''} {next(group for group in place.groups() if group)}"
 
 

@@ -35,9 +35,12 @@ _NODE_HEADING: Final = re.compile(
 )
 _TAKEN: Final = re.compile(
     r"\b(?:left|right|lt|rt)\b(?!.*procedure)|biops(?!.*procedure)|dissection|"
-    r"clearance|excision|\bcore|\bfna|slnb|sentinel|#"
+    r"clearance|excision|\bcore|\bfna|slnb|sentinel|#|container|\bpot\b|\bjar\b|specimen"
 )
 """A heading that says how the nodes were taken; a row of a form such as "Lymph nodes" does not."""
+_PLAIN_HEADING: Final = re.compile(r"^\W*(?:breast|(?:lymph |axillary )*node|axilla|ln)(?=:)")
+_PLAIN_NODE: Final = re.compile(r"^\W*(?:(?:lymph |axillary )*node|axilla|ln):")
+"""Headings of a report that has one specimen of each kind: "Breast: …", "Node: …"."""
 _BREAST_HEADING: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|l|r)\b\W{0,2})?(?:breast|mastectomy|lumpectomy|wide local)"
 )
@@ -47,8 +50,19 @@ _NAMED: Final = re.compile(
     r"|\(([a-h])\)|(?:^|\bin |\bon |\bof |\bfrom )([a-h])\b(?=[:,)]|$| (?:shows?|is|contains?)\b)"
 )
 _SPLIT: Final = re.compile(
-    r"[,;.]\s*(?:and |while |whereas |but )?|\b(?:and|while|whereas|but) (?:the )?"
+    r"[,;.]\s*(?:and |while |whereas |but )?|\b(?:and|while|whereas|but) (?:the )?|\s[&/]\s"
 )
+
+
+_WRONG_SIDE: Final = re.compile(
+    r"(?=.*\b(?:left|right)\b).*(?:\bin error\b|entry error|erroneous|should (?:read|be)|"
+    r"wrong side|incorrect|mislabel|instead of|not (?:the )?(?:left|right)|side is\b|laterality)"
+)
+_OF_BREAST: Final = re.compile(
+    r"\bbreast\b(?! (?:carcinoma|cancer|primary|origin|malignan))|mastectomy|lumpectomy|\bwle\b|"
+    r"wide local|quadrant|o'? ?clock|nipple|\bdcis\b"
+)
+"""Words of a specimen of the breast; "metastatic breast carcinoma" can stand in a node alone."""
 
 
 @dataclass
@@ -99,7 +113,11 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
                 break
             else:
                 floating.append(sentence)
+    floating += _apart(groups, told)
     floating += _receptors_of_nodes(groups.values())
+    last = next(reversed(groups.values()), None)
+    if last is not None and len(groups) > 1:
+        floating += _loose_receptors(last)
     kept = [g for g in groups.values() if any(s.section in _TELLING for s in g.sentences)]
     kept = kept or list(groups.values())
     if len(kept) == 1:
@@ -108,6 +126,8 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     return kept, _by_sides_of(kept, floating)
 
 
+_SENTENCE: Final = 25
+"""Letters; what is shorter is only a heading, and the next paragraph belongs to it."""
 _RECEPTOR_ROW: Final = re.compile(
     r"^\W*(?:er|pr|pgr|her ?-?2|o?estrogen|progesterone|(?:hormone )?receptors?|ki ?-?67|mib)\b"
 )
@@ -122,6 +142,48 @@ def _receptors_of_nodes(groups: Iterable[Group]) -> list[Sentence]:
             one.sentences = [s for s in one.sentences if s not in rows]
             taken += [replace(s, section=Section.MARKERS) for s in rows]
     return taken
+
+
+def _apart(groups: dict[str, Group], told: Sequence[Sentence]) -> list[Sentence]:
+    """Take away the paragraphs that follow the last specimen of a section and are not labelled.
+
+    A comment behind the list of specimens is about all of them.
+    """
+    taken: list[Sentence] = []
+    for place, sentence in enumerate(told):
+        before = told[place - 1] if place else None
+        if before is None or not sentence.names or sentence.section is not before.section:
+            continue
+        is_apart = (
+            sentence.names == before.names
+            and sentence.line > before.line + 1
+            and not sentence.shown.startswith(("-", "*"))
+            and len(before.text) > _SENTENCE
+            and not any(s.names not in ((), sentence.names) for s in told[place:])
+        )
+        if is_apart and len(groups) > 1:
+            rest = [s for s in told[place:] if s.names == sentence.names]
+            lines = {id(s) for s in rest}
+            groups[sentence.names[0]].sentences = [
+                s for s in groups[sentence.names[0]].sentences if id(s) not in lines
+            ]
+            taken += [replace(s, names=()) for s in rest]
+            break
+    return taken
+
+
+def _loose_receptors(last: Group) -> list[Sentence]:
+    """Take rows of receptors away from the last specimen: they can be about an earlier one."""
+    own = {s.line for s in last.sentences[:1]}
+    rows = [
+        s
+        for s in last.sentences
+        if s.line not in own and s.starts_line and _RECEPTOR_ROW.match(s.text)
+    ]
+    lines = {s.line for s in rows}
+    taken = [s for s in last.sentences if s.line in lines]
+    last.sentences = [s for s in last.sentences if s.line not in lines]
+    return [replace(s, section=Section.MARKERS, names=()) for s in taken]
 
 
 def _new(name: str) -> Group:
@@ -171,7 +233,12 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     if not any(sides_in(s.text) for s in deciding):
         deciding = [s for s in parts if s.section in _TELLING]
     sides = list(dict.fromkeys(side for s in deciding for side in _own(s)))
-    has_nodes = any(_starts_nodes(s) for s in parts)
+    if any(s.section is Section.ADDENDUM and _WRONG_SIDE.search(s.text) for s in told):
+        sides = []  # The other side was an error: it is one specimen.
+    plain = {heading[0] for s in parts if (heading := _PLAIN_HEADING.match(s.text))}
+    has_nodes = any(_starts_nodes(s) for s in parts) or len({one[:4] for one in plain}) > 1
+    if has_nodes and not any(_OF_BREAST.search(s.text) for s in told):
+        return [Group(None, list(told), node_heading=True)], []
     if len(sides) < 2 and not has_nodes:
         return ([Group(None, list(told))] if told else []), []
     groups: dict[tuple[Laterality | None, bool], Group] = {}
@@ -183,10 +250,13 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
             section, running, nodes = sentence.section, None, False
         own = _own(sentence)
         if sentence.starts_line:
-            if _starts_nodes(sentence):
+            if _starts_nodes(sentence) or (has_nodes and _PLAIN_NODE.match(sentence.text)):
                 nodes = True
             elif own or _BREAST_HEADING.match(sentence.text):
                 nodes = False
+        if len(own) > 1 and len(sides) > 1:
+            floating.append(sentence)
+            continue
         if len(own) == 1 and len(sides) > 1:
             running = own[0]
         place = running if len(sides) > 1 else None
@@ -195,6 +265,8 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
             continue
         here = groups.setdefault((place, nodes), Group(None, node_heading=nodes))
         here.sentences.append(sentence)
+    if not groups:
+        return [Group(None, list(told))], []
     telling = [g for g in groups.values() if any(s.section in _TELLING for s in g.sentences)]
     return telling or list(groups.values()), floating
 

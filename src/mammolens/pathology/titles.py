@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Final
 
 from mammolens.pathology.labels import LABEL, PLACE
+from mammolens.pathology.text import correct
 
 __all__ = ["Section", "after_title", "title_of"]
 
@@ -44,7 +45,7 @@ _TITLES: Final = tuple(
             r"referral.{0,20}|(?:post|pre)[- ]?(?:op\w*|procedure) (?:dx|diagnosis)|"
             r"(?:outside|original|initial|provisional|preliminary|earlier) (?:.{1,20} )?"
             r"(?:reports?|diagnosis|biops[a-z]*|slides?|histology|findings)|"
-            r"pre ?-?op(?:erative)? (?:dx|diagnosis)",
+            r"pre ?-?op(?:erative)? (?:dx|diagnosis)|background(?: (?:history|information))?",
         ),
         (Section.FROZEN, r"(?:frozen|intra ?-?operative)(?: .{0,40})?"),
         (
@@ -59,7 +60,7 @@ _TITLES: Final = tuple(
         ),
         (
             Section.SYNOPTIC,
-            r"synoptic(?: .{0,40})?|.{0,40}(?:template|data ?set|proforma|checklist|"
+            r"(?:.{1,20} )?synoptic(?: .{0,40})?|.{0,40}(?:template|data ?set|proforma|checklist|"
             r"case summary|cancer summary|cancer protocol|tumou?r summary|reporting form)",
         ),
         (
@@ -74,7 +75,7 @@ _TITLES: Final = tuple(
         ),
         (
             Section.MICRO,
-            r"(?:micro(?:scop[a-z]*)?|histo(?:logy|logical|patholog[a-z]*)?|cytolog[a-z]*)"
+            r"findings|(?:micro(?:scop[a-z]*)?|histo(?:logy|logical|patholog[a-z]*)?|cytolog[a-z]*)"
             r"(?: (?:descriptions?|exam[a-z]*|findings|appearances?|report|features))?",
         ),
         (
@@ -86,7 +87,7 @@ _TITLES: Final = tuple(
         (
             Section.SPECIMEN,
             r"(?:nature|source|type|site)(?: of| and)? .{0,20}(?:specimens?|tissue|biopsy|sample)"
-            r"|specimens?(?: ?\(s\))?(?: .{0,24})?|tissues? .{0,20}|material .{0,20}|"
+            r"|sp|specimens?(?: ?\(s\))?(?: .{0,24})?|tissues? .{0,20}|material .{0,20}|"
             r"procedures?(?: .{0,20})?|operation.{0,20}|samples?(?: .{0,20})?|parts? submitted",
         ),
         (Section.COMMENT, r"(?:diagnostic )?(?:comments?|notes?|remarks?|discussion)"),
@@ -102,13 +103,15 @@ _TITLES: Final = tuple(
     )
 )
 _LONGEST_TITLE: Final = 60
+_BRACKET: Final = re.compile(r"\s\([^()]{1,40}\)$")
 _PREFIX: Final = re.compile(r"^[\s*=#_>-]*(?:\d{1,2}[.)]\s)?")
 
 
 def title_of(line: str) -> tuple[Section | None, str]:
     """Give the section that a line begins, and the rest of the line."""
     if (label := LABEL.match(line)) and label[1] and label[2]:
-        return None, line
+        is_diagnosis = label[1].lower() in ("dx", "diagnosis")
+        return (Section.DIAGNOSIS if is_diagnosis else None), line
     start = _PREFIX.match(line)
     begin = start.end() if start else 0
     colon = line.find(":", begin, begin + _LONGEST_TITLE)
@@ -119,13 +122,14 @@ def title_of(line: str) -> tuple[Section | None, str]:
         dash = words.find(" - ")
         if dash > 0 and words[:dash].isupper():
             words, rest = words[:dash], words[dash + 3 :]
-        elif not _looks_like_title(words):
+        elif not _looks_like_title(_BRACKET.sub("", words)):
             return None, line
     else:
         words, rest = line[begin:colon].strip(" *=-_"), line[colon + 1 :].strip()
-    low = " ".join(words.lower().split())
+    low = correct(" ".join(words.lower().split()))
+    short = _BRACKET.sub("", low)
     for section, pattern in _TITLES:
-        if pattern.fullmatch(low):
+        if pattern.fullmatch(low) or (short != low and pattern.fullmatch(short)):
             if section is Section.SPECIMEN and colon < 0 and PLACE.search(low):
                 return section, words  # "Operation left mastectomy": a row, not only a title.
             return section, rest
@@ -148,6 +152,10 @@ def after_title(
         return (Section.BODY if ends else section), titled, rest
     if section is Section.ADDENDUM and titled not in _LEAVES_ADDENDUM:
         return section, section, rest
+    if titled is Section.HISTORY and _BACKGROUND.match(line) and section in _FOUND:
+        return section, section, line  # "Background: fibrocystic change" is a finding.
+    if titled is Section.HISTORY and rest and _EARLIER.match(line):
+        return section, titled, rest  # One row of a form: "Previous histology: …".
     if titled is Section.SYNOPTIC and _KNOWN_CASE.search(rest.lower()):
         return Section.HISTORY, Section.HISTORY, rest
     return titled, titled, rest
@@ -155,6 +163,10 @@ def after_title(
 
 _KNOWN_CASE: Final = re.compile(r"\bk/?c/?o\b|\bknown (?:case|to have)\b|\bh/o\b|\bhistory of\b")
 """Words of a patient's summary; "case summary" is also the title of a form of findings."""
+
+_EARLIER: Final = re.compile(r"\W*(?:previous|prior|original|outside|earlier)\b", re.IGNORECASE)
+_BACKGROUND: Final = re.compile(r"\W*background\b", re.IGNORECASE)
+_FOUND: Final = (Section.MICRO, Section.DIAGNOSIS, Section.SYNOPTIC, Section.COMMENT, Section.GROSS)
 
 _LEAVES_ADDENDUM: Final = (Section.OTHER, Section.HISTORY, Section.GROSS, Section.ADDENDUM)
 """Titles that end an addendum; a diagnosis or a comment within it belongs to it."""

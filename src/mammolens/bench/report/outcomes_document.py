@@ -18,6 +18,7 @@ from mammolens.bench.report.document import (
     Text,
     known_facts,
 )
+from mammolens.bench.report.fairness_section import build_fairness
 from mammolens.bench.report.phrases import capitalise, count, figure, has_value
 from mammolens.errors import InvalidManifest
 
@@ -58,6 +59,7 @@ def build_outcomes(found: Found) -> Document:
             Section("Interval cancers", "interval-cancers", tuple(_interval_cancers(found))),
             Section("AI beside the readers", "ai", tuple(_comparison(found))),
             Section("By group", "groups", tuple(_charts(found)), tuple(_group_tables(found))),
+            Section("Subgroups over time", "fairness", build_fairness(found.get("fairness"))),
             Section("Exams left out, and limits", "limits", tuple(_limits(found))),
         )
     except (KeyError, TypeError, AttributeError) as error:

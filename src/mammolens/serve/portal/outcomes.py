@@ -125,6 +125,7 @@ def show_exam_outcomes(exam_id: Id, caller: CallerNow, portal: PortalNow) -> Exa
 MEDIA: Final = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
+    "fairness": "text/csv; charset=utf-8",
     "pdf": "application/pdf",
 }
 AUDIT: Final[dict[int | str, dict[str, Any]]] = {
@@ -137,7 +138,7 @@ def audit_site(
     site_id: Id,
     caller: CallerNow,
     portal: PortalNow,
-    format: Literal["json", "csv", "pdf"] = "json",
+    format: Literal["json", "csv", "fairness", "pdf"] = "json",
     edition: Literal["5th", "4th"] = "5th",
     readers: ReaderKind = ReaderKind.STANDING,
     ai_positive: Literal["high", "intermediate"] = "high",
@@ -145,7 +146,10 @@ def audit_site(
     until: Annotated[date | None, Query(alias="to")] = None,
     complete_until: Day = None,
 ) -> Response:
-    """Give the BI-RADS audit of a site, for those who look after it."""
+    """Give the BI-RADS audit of a site, for those who look after it.
+
+    `csv` is the table of its figures, `fairness` that of subgroups over time.
+    """
     assert edition in EDITIONS
     by = tuple(axis for axis in AXES if axis != "site")
     asked = Settings(edition, None, by, ai_positive, complete_until, since=since, until=until)
@@ -157,6 +161,7 @@ def audit_site(
             raise HTTPException(422, "complete_until_in_future") from error
         raise HTTPException(501, "extra_report_needed") from error
     outcomes.note_audit(state, caller.person, site_id, format)
-    headers = {"Content-Disposition": f'attachment; filename="audit-{site_id}.{format}"'}
+    name = f"fairness-{site_id}.csv" if format == "fairness" else f"audit-{site_id}.{format}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     shown = {} if format == "json" else headers
     return Response(made, media_type=MEDIA[format], headers=shown)
