@@ -52,7 +52,8 @@ _DOUBT_AFTER: Final = re.compile(
     r"\(?\?\)?\s*[.)]?$|needs? to be (?:excluded|considered)|: ?(?:suspected|possible|probable|"
     r"equivocal|uncertain|indeterminate|suspicious|likely|cannot be \w+|"
     r"not certain)\b(?=\s*(?:$|[.,;)(]))|"
-    r"difficult to exclude|hard to exclude"
+    r"difficult to exclude|hard to exclude|\b(?:may|might|could) have been\b|"
+    r"\bconsidered\b(?! (?:to be|as|an?|the|benign|malignant)\b)"
 )
 _DOUBT_BEFORE: Final = re.compile(
     r"\bsuspicious\b(?: for| of)?|\bsuspicions?\b(?: for| of)?|\bsuspect(?:ed|s|ing)?\b|"

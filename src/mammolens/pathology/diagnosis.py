@@ -44,6 +44,7 @@ _OTHER_PLACE: Final = re.compile(
     r"margin|\bnodes?\b|\bnodal\b|resection line|\binked?\b|\bskin\b|\bnipple\b|muscle|"
     r"vascular|lymphatic|deep fascia|axilla|fascia|\bshav"
 )
+_SHAVE_HEADING: Final = re.compile(r"^[^:]{0,40}\bshav[^:]{0,20}(?::| - )")
 _NODES: Final = re.compile(
     r"\bnodes?\b|\bnodal\b|\blns?\b|\bslns?\b|axilla|\blevels? [i1-3]|\d ?/ ?\d|\d of \d"
 )
@@ -102,7 +103,7 @@ def _gather(rows: Iterable[Marked], cytology: bool, excised: bool) -> _Evidence:
     for row in rows:
         shown, text = row.sentence.shown, row.text
         found.revises |= bool(REVISES.search(text))
-        elsewhere = bool(_OTHER_PLACE.search(text))
+        elsewhere = bool(_OTHER_PLACE.search(_SHAVE_HEADING.sub("", text)))
         for mention in row.mentions:
             outcome, generic = mention.concept.outcome, mention.concept.generic
             how = mention.how

@@ -6,7 +6,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-__all__ = ["LABEL", "PLACE", "called", "known_labels", "listed", "missing_labels", "plain_label"]
+__all__ = [
+    "BARE",
+    "LABEL",
+    "PLACE",
+    "called",
+    "known_labels",
+    "listed",
+    "missing_labels",
+    "plain_label",
+]
 
 _NAME: Final = r"(?:[A-Ha-h]\d?|[LR][1-9A]|\d{1,2}|I{1,3}|IV)"
 _KEYWORD: Final = (
@@ -19,7 +28,7 @@ LABEL: Final = re.compile(
     re.IGNORECASE,
 )
 """A label with a sign behind it: group 1 is the word before it, groups 2 and 3 are the names."""
-_BARE: Final = re.compile(
+BARE: Final = re.compile(
     rf"^{_KEYWORD}\s+(?:no\.?\s?)?#?\(?({_NAME})\)?(?=\s|$|,|;)(?!\s?(?:mm|cm|of|x)\b)",
     re.IGNORECASE,
 )
@@ -140,7 +149,7 @@ def known_labels(lines: Iterable[tuple[str, bool]]) -> frozenset[str]:
         if count := _ANNOUNCED.search(low):
             word = count[1] or count[2] or count[3]
             announced = max(announced, int(word) if word.isdigit() else _NUMBERS[word])
-        if bare := _BARE.match(line):
+        if bare := BARE.match(line):
             found[bare[1].upper()] = True
         elif match := LABEL.match(line):
             head = re.split(r"[.:]", low[match.end() : match.end() + 100], maxsplit=1)[0]
@@ -205,7 +214,7 @@ def called(line: str, known: frozenset[str]) -> tuple[tuple[str, ...], str]:
         names = tuple(name for name in _names(match) if name in known)
         if names:
             return names, line[match.end() :].strip()
-    for pattern in (_BARE, _SIDED, _SAYS, _ALONE):
+    for pattern in (BARE, _SIDED, _SAYS, _ALONE):
         if (bare := pattern.match(line)) and bare[1].upper() in known:
             return (bare[1].upper(),), line[bare.end() :].strip(" ,:-")
     return (), line

@@ -167,6 +167,7 @@ def _concepts() -> tuple[Concept, ...]:
             rf" carcinoma in situ)", "invasive", inv, False),
         (rf"\b{_TYPED}(?: and lobular|"
             rf"/lobular)? (?:adeno)?carcinoma\b(?! in situ)", "invasive", inv, False),
+        (r"\bmetaplastic (?:\w+ ){1,2}carcinoma\b", "invasive", inv, False),
         (r"\bcarcinoma,? (?:\(?of )?\(?(?:nst|nos|no special type|ductal type|lobular type)\b",
          "invasive", inv, False),
         (r"\bmetasta[a-z]{1,4} (?:to|in|from|of)\b[\w ]{0,30}|\bmetastatic (?:\w+ ){0,2}?"
@@ -221,6 +222,10 @@ def _concepts() -> tuple[Concept, ...]:
         (
             r"\b(?:lactating|lactational|tubular|nipple|ductal) adenomas?\b|lactational change|"
             r"myofibroblastoma|\bha?emangioma\b|\b(?:\w+ )?fibrosis\b",
+         "", ben, False),
+        (
+            r"mastopathy|\blobulitis\b|\bha?ematoma\b|\bseroma\b|\bgalactocele\b|\bamyloid\b|"
+            r"granular cell tumour|(?:secretory|lactating) change|foreign[- ]body|hypertrophy",
          "", ben, False),
         (r"\bhamartoma\b", "hamartoma", ben, False),
         (r"columnar cell (?:change|lesion|hyperplasia)s?", "columnar cell", ben, False),

@@ -38,6 +38,14 @@ _TAKEN: Final = re.compile(
     r"clearance|excision|\bcore|\bfna|slnb|sentinel|#|container|\bpot\b|\bjar\b|specimen"
 )
 """A heading that says how the nodes were taken; a row of a form such as "Lymph nodes" does not."""
+_SHAVE: Final = re.compile(
+    r"^\W*(?:(?:left|right|lt|rt|new|additional|further|breast)\W{1,2})*(superior|inferior|medial|"
+    r"lateral|anterior|posterior|deep|superficial|upper|lower)?\W{0,2}(?:cavity )?"
+    r"(?:margin )?(?:shav\w+|bed biops\w+)[^:.-]{0,20}(?::| - )(?=.*[a-z]{3})"
+)
+_EXCISED: Final = re.compile(
+    r"\bwle\b|wide local|lumpectomy|segmentectomy|quadrantectomy|mastectomy"
+)
 _PLAIN_HEADING: Final = re.compile(r"^\W*(?:breast|(?:lymph |axillary )*node|axilla|ln)(?=:)")
 _PLAIN_NODE: Final = re.compile(r"^\W*(?:(?:lymph |axillary )*node|axilla|ln):")
 """Headings of a report that has one specimen of each kind: "Breast: …", "Node: …"."""
@@ -237,24 +245,30 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
         sides = []  # The other side was an error: it is one specimen.
     plain = {heading[0] for s in parts if (heading := _PLAIN_HEADING.match(s.text))}
     has_nodes = any(_starts_nodes(s) for s in parts) or len({one[:4] for one in plain}) > 1
+    shaves = {shave for s in parts if (shave := _shave(s))}
+    has_parts = has_nodes or len(shaves) > 1 or (bool(shaves) and _has_more(parts))
     if has_nodes and not any(_OF_BREAST.search(s.text) for s in told):
         return [Group(None, list(told), node_heading=True)], []
-    if len(sides) < 2 and not has_nodes:
+    if len(sides) < 2 and not has_parts:
         return ([Group(None, list(told))] if told else []), []
-    groups: dict[tuple[Laterality | None, bool], Group] = {}
+    groups: dict[tuple[Laterality | None, bool, str], Group] = {}
     floating: list[Sentence] = []
     running: Laterality | None = None
-    nodes, section = False, None
+    nodes, section, shave, list_line = False, None, "", -1
     for sentence in parts:
         if sentence.section is not section:
-            section, running, nodes = sentence.section, None, False
+            section, running, nodes, shave = sentence.section, None, False, ""
         own = _own(sentence)
         if sentence.starts_line:
             if _starts_nodes(sentence) or (has_nodes and _PLAIN_NODE.match(sentence.text)):
-                nodes = True
+                nodes, shave = True, ""
+            elif has_parts and (found := _shave(sentence)):
+                nodes, shave = False, found
             elif own or _BREAST_HEADING.match(sentence.text):
-                nodes = False
-        if len(own) > 1 and len(sides) > 1:
+                nodes, shave = False, ""
+        if shaves and has_parts and "shav" in sentence.text and not _shave(sentence):
+            list_line = sentence.line
+        if sentence.line == list_line or (len(own) > 1 and len(sides) > 1):
             floating.append(sentence)
             continue
         if len(own) == 1 and len(sides) > 1:
@@ -263,12 +277,25 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
         if len(sides) > 1 and place is None:
             floating.append(sentence)
             continue
-        here = groups.setdefault((place, nodes), Group(None, node_heading=nodes))
+        here = groups.setdefault((place, nodes, shave), Group(None, node_heading=nodes))
         here.sentences.append(sentence)
     if not groups:
         return [Group(None, list(told))], []
     telling = [g for g in groups.values() if any(s.section in _TELLING for s in g.sentences)]
     return telling or list(groups.values()), floating
+
+
+def _shave(sentence: Sentence) -> str:
+    """Give which cavity shave a heading names; "" if it names none."""
+    if not sentence.starts_line or sentence.section not in (*_TELLING,):
+        return ""
+    match = _SHAVE.match(sentence.text)
+    return f"{match[1] or ''} shave" if match else ""
+
+
+def _has_more(parts: Sequence[Sentence]) -> bool:
+    """Whether a report with one cavity shave has another specimen of the breast."""
+    return any(_EXCISED.search(s.text) for s in parts)
 
 
 def _starts_nodes(sentence: Sentence) -> bool:

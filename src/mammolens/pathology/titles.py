@@ -6,7 +6,7 @@ import re
 from enum import Enum
 from typing import Final
 
-from mammolens.pathology.labels import LABEL, PLACE
+from mammolens.pathology.labels import BARE, LABEL, PLACE
 from mammolens.pathology.text import correct
 
 __all__ = ["Section", "after_title", "title_of"]
@@ -112,6 +112,8 @@ def title_of(line: str) -> tuple[Section | None, str]:
     if (label := LABEL.match(line)) and label[1] and label[2]:
         is_diagnosis = label[1].lower() in ("dx", "diagnosis")
         return (Section.DIAGNOSIS if is_diagnosis else None), line
+    if BARE.match(line) and line.partition(":")[2].strip():
+        return None, line  # "Specimen 3 (left axilla): benign" is a specimen.
     start = _PREFIX.match(line)
     begin = start.end() if start else 0
     colon = line.find(":", begin, begin + _LONGEST_TITLE)
@@ -129,7 +131,8 @@ def title_of(line: str) -> tuple[Section | None, str]:
     low = correct(" ".join(words.lower().split()))
     short = _BRACKET.sub("", low)
     for section, pattern in _TITLES:
-        if pattern.fullmatch(low) or (short != low and pattern.fullmatch(short)):
+        is_short = short != low and section is not Section.SPECIMEN
+        if pattern.fullmatch(low) or (is_short and pattern.fullmatch(short)):
             if section is Section.SPECIMEN and colon < 0 and PLACE.search(low):
                 return section, words  # "Operation left mastectomy": a row, not only a title.
             return section, rest
