@@ -150,7 +150,8 @@ _HISTORY_AFTER: Final = re.compile(
     r"\b(?:year|month|week|day)s? (?:ago|earlier)\b|\bpreviously\b|"
     r"\b(?:is|are|was|has been|have been|should be|been)? ?(?:now|changed to|amended to|revised to|"
     r"corrected to|reclassified(?: as| to)?|upgraded to|downgraded to|replaced by)\b|"
-    r"\bon (?:the )?(?:previous|prior|earlier|outside)\b"
+    r"\bon (?:the )?(?:previous|prior|earlier|outside)\b|\bin error\b|\bby mistake\b|"
+    r"\bclinically\b|\bby (?:clinical|palpation)\b"
 )
 _MENTION: Final = re.compile(
     r"\bto (?:exclude|rule out|r/o|look for|assess for|check for)\b|\brisks?\b(?: of|"
@@ -248,6 +249,8 @@ def context_of(sentence: str) -> Context:
         colon = text.find(":", match.end() + 2, end)
         if closed > 0 and (colon < 0 or colon < closed):
             ranges.append((match.end(), closed, Assertion.HISTORICAL))
+        elif colon > 0 and match[0].endswith((" for", " of")):
+            ranges.append((match.end(), colon, Assertion.HISTORICAL))
         elif colon < 0 or _EARLIER_REPORT.match(text[match.start() : colon + 1]):
             ranges.append((match.end(), end, Assertion.HISTORICAL))
         else:  # What follows may be the earlier finding or the present one.

@@ -29,7 +29,7 @@ _TELLING: Final = (
 )
 _NODE_HEADING: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
-    r"breast,?)\W{0,3})?(?:sentinel|axillary|slnb?\b|lymph)"
+    r"breast,?)\W{0,3})?(?:sentinel|axilla(?:ry)?\b|slnb?\b|lymph)"
     r"[\w ,/()#=-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
     r"excision)?[\w ,()/=]{0,30}(?:[:.-]|$)"
 )

@@ -94,7 +94,7 @@ _TITLES: Final = tuple(
         (
             Section.OTHER,
             r"(?:electronically |e-?)?(?:signed|sign-?out).{0,40}|(?:reporting |consultant )?"
-            r"pathologist.{0,30}|report(?:ed)? by|verified by|authori[sz]ed.{0,20}|"
+            r"pathologist(?!'?s report).{0,30}|report(?:ed)? by|verified by|authori[sz]ed.{0,20}|"
             r"(?:technical |assay )?(?:methods?|methodology|limits|limitations?|"
             r"controls?)(?: .{0,24})?|"
             r"technical .{0,20}|disclaimer|references?|scoring.{0,30}|legend|definitions?|key|"
@@ -157,6 +157,8 @@ def after_title(
         return section, section, rest
     if titled is Section.HISTORY and _BACKGROUND.match(line) and section in _FOUND:
         return section, section, line  # "Background: fibrocystic change" is a finding.
+    if titled is Section.OTHER and rest and _SIGNED.match(line):
+        return section, titled, rest  # Who reported it is one row, also at the top.
     if titled is Section.HISTORY and rest and _EARLIER.match(line):
         return section, titled, rest  # One row of a form: "Previous histology: …".
     if titled is Section.SYNOPTIC and _KNOWN_CASE.search(rest.lower()):
@@ -167,6 +169,11 @@ def after_title(
 _KNOWN_CASE: Final = re.compile(r"\bk/?c/?o\b|\bknown (?:case|to have)\b|\bh/o\b|\bhistory of\b")
 """Words of a patient's summary; "case summary" is also the title of a form of findings."""
 
+_SIGNED: Final = re.compile(
+    r"\W*(?:(?:reporting |consultant )?pathologist|(?:electronically )?signed|reported? by|verified|"
+    r"authori[sz]ed|copy to|cc)\b",
+    re.IGNORECASE,
+)
 _EARLIER: Final = re.compile(r"\W*(?:previous|prior|original|outside|earlier)\b", re.IGNORECASE)
 _BACKGROUND: Final = re.compile(r"\W*background\b", re.IGNORECASE)
 _FOUND: Final = (Section.MICRO, Section.DIAGNOSIS, Section.SYNOPTIC, Section.COMMENT, Section.GROSS)
