@@ -36,7 +36,13 @@ from mammolens.pathology.values import (
     TextReading,
     Tissue,
 )
-from mammolens.pathology.wholes import completed, not_divided, shared_by_all, with_missing
+from mammolens.pathology.wholes import (
+    completed,
+    not_divided,
+    shared_by_all,
+    with_missing,
+    with_sentinel_nodes,
+)
 
 __all__ = ["LONGEST_REPORT", "read_text"]
 
@@ -100,7 +106,8 @@ def read_text(text: str) -> TextReading:
     if reason := not_divided(sentences, read):
         doubts.append(reason)
         read = [_doubted(one, reason) for one in read]
-    return TextReading(tuple(with_missing(sentences, read)), tuple(doubts))
+    read = with_sentinel_nodes(sentences, with_missing(sentences, read))
+    return TextReading(tuple(read), tuple(doubts))
 
 
 def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool:

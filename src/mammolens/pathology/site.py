@@ -79,8 +79,8 @@ def sides_in(text: str) -> list[tuple[Laterality, int]]:
     found = []
     for match in _SIDE.finditer(_NO_SIDE.sub(lambda blank: " " * len(blank[0]), text)):
         word = next(group for group in match.groups() if group)
-        if len(word) == 1 and _BY_WORD.search(text):
-            continue  # A word is more certain than a letter, which can be a part of a number.
+        if len(word) == 1 and "(" in match[0] and _BY_WORD.search(text):
+            continue  # A word is more certain than a letter in brackets, which can be a number.
         side = Laterality.LEFT if word.startswith("l") else Laterality.RIGHT
         found.append((side, match.start(match.lastindex or 0)))
     return found

@@ -170,8 +170,8 @@ _KNOWN_CASE: Final = re.compile(r"\bk/?c/?o\b|\bknown (?:case|to have)\b|\bh/o\b
 """Words of a patient's summary; "case summary" is also the title of a form of findings."""
 
 _SIGNED: Final = re.compile(
-    r"\W*(?:(?:reporting |consultant )?pathologist|(?:electronically )?signed|reported? by|verified|"
-    r"authori[sz]ed|copy to|cc)\b",
+    r"\W*(?:(?:reporting |consultant )?pathologist|(?:electronically )?signed|reported? by|"
+    r"verified|authori[sz]ed|copy to|cc)\b",
     re.IGNORECASE,
 )
 _EARLIER: Final = re.compile(r"\W*(?:previous|prior|original|outside|earlier)\b", re.IGNORECASE)

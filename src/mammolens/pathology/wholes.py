@@ -15,9 +15,10 @@ from mammolens.pathology.labels import missing_labels
 from mammolens.pathology.layout import Section, Sentence
 from mammolens.pathology.places import repeated_heading
 from mammolens.pathology.site import laterality_of, procedure_of
-from mammolens.pathology.values import Property, SpecimenReading, Statement, Tissue
+from mammolens.pathology.values import Outcome, Property, SpecimenReading, Statement, Tissue
 
-__all__ = ["Shared", "completed", "not_divided", "shared_by_all", "with_missing"]
+__all__ = ["Shared", "completed", "not_divided", "shared_by_all",
+           "with_missing", "with_sentinel_nodes"]  # fmt: skip
 
 _HEADINGS: Final = (Section.BODY, Section.SPECIMEN, Section.DIAGNOSIS, Section.SYNOPTIC)
 _NOT_HERE: Final = (Section.HISTORY, Section.OTHER, Section.FROZEN)
@@ -118,6 +119,39 @@ def not_divided(sentences: Sequence[Sentence], read: Sequence[SpecimenReading]) 
         if len(read) == 1 and _BOTH.search(sentence.text):
             return "the report names both breasts, but only one specimen was found"
     return ""
+
+
+_WITH_NODES: Final = re.compile(
+    r"(?:mastectomy|lumpectomy|\bwle\b|excision)[^.:;]{0,30}?(?:\band\b|\bwith\b|\+|&)\s?"
+    r"(?:[\w-]+ ){0,3}?(?:sentinel|slnb?\b)|sentinel nodes?[^.]{0,20}(?:container|\bpot\b|separate)"
+)
+
+
+def with_sentinel_nodes(
+    sentences: Iterable[Sentence], read: Sequence[SpecimenReading]
+) -> list[SpecimenReading]:
+    """Add the sentinel nodes of an operation whose report does not give them a heading.
+
+    They came in a container of their own, so their counts are not those of the breast.
+    """
+    here = [s for s in sentences if s.section not in _NOT_HERE]
+    taken = next((s for s in here if _WITH_NODES.search(s.text)), None)
+    if len(read) != 1 or read[0].tissue is not Tissue.BREAST or taken is None:
+        return list(read)
+    stated = dict(read[0].statements)
+    counts = (Property.NODES_EXAMINED, Property.NODES_POSITIVE)
+    nodes = {kind: stated.pop(kind) for kind in counts if kind in stated}
+    if Property.NODES_EXAMINED not in nodes:
+        return list(read)
+    own = {
+        Property.LATERALITY: stated.get(Property.LATERALITY),
+        Property.OUTCOME: Statement(Outcome.NOT_BREAST.value, 0.85, (taken.shown,)),
+        Property.PROCEDURE: Statement("sentinel node", _INHERITED, (taken.shown,)),
+        **nodes,
+    }
+    kept = {kind: one for kind, one in own.items() if one is not None}
+    breast = SpecimenReading(read[0].name, read[0].tissue, MappingProxyType(stated))
+    return [breast, SpecimenReading(None, Tissue.LYMPH_NODE, MappingProxyType(kept))]
 
 
 def with_missing(
