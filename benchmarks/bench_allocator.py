@@ -51,9 +51,9 @@ def _steps(count: int, kept: bool, judging: bool) -> list[float]:
     """Seconds of each step after the first, then the peak of resident memory in MiB."""
     import torch
 
-    from mammolens.learn._allocator import keep_freed_memory
     from mammolens.learn.learning_rates import fix_first_stages
     from mammolens.learn.network import MammoNet
+    from mammolens.learn.predict import keep_freed_memory
 
     if kept and not keep_freed_memory():
         raise SystemExit("this C library has no mallopt: nothing to measure")

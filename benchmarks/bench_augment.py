@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from timing import medians, report
 
-from mammolens.learn._torchvision import ensure_torchvision
 from mammolens.learn.augment import apply_augmentation, draw_augmentation
 from mammolens.learn.config import AugmentConfig
+from mammolens.learn.pretrained_weights import ensure_torchvision
 
 ensure_torchvision()
 from torchvision.transforms import v2  # noqa: E402

@@ -30,10 +30,9 @@ from mammolens.bench.auditing.source_probe import inner_session
 from mammolens.data.cache import build_side
 from mammolens.data.manifest import Record, Split
 from mammolens.learn.config import load_manifest, read_run
-from mammolens.learn.feature_store import Extractor, cached_features
-from mammolens.learn.trunk_features import trunk_extractor
+from mammolens.learn.feature_store import Extractor, cached_features, trunk_extractor
 from mammolens.metrics import auc
-from mammolens.metrics.out_of_fold import patient_folds
+from mammolens.metrics.probability import patient_folds
 from mammolens.model import INPUT_NAME, ModelPackage
 
 SETS = ("rsna", "ddsm")

@@ -33,7 +33,7 @@ from mammolens.clinical.fitting import judge, out_of_fold_fusion
 from mammolens.clinical.fusion_table import FusionTable, read_fusion_table
 from mammolens.data.manifest import Split
 from mammolens.metrics import log_odds
-from mammolens.metrics.out_of_fold import patient_folds
+from mammolens.metrics.probability import patient_folds
 from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.wording import estimate
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from mammolens.core import Laterality, ViewPosition
 from mammolens.metrics import clustered_shares
-from mammolens.outcomes.regions import (
+from mammolens.outcomes.report_links import (
     TOLERANCE,
     BreastInView,
     Place,

@@ -35,13 +35,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--draw", type=Path, help="folder for pictures of what changed")
+    parser.add_argument("--sets", default=",".join(SETS))
     asked = parser.parse_args()
-    model = ModelPackage.load(DEFAULT_MODEL)
+    model = ModelPackage.load(DEFAULT_MODEL, threads=1)
     first = model.card.for_breasts()
     second = first.model_copy(update={"version": 2})
     print("| source | images (patients) | picture changed | score moved | largest move |", end="")
     print(" AUC, version 1 | AUC, version 2 | difference (95 %) |\n" + "| --- " * 8 + "|")
-    for name in SETS:
+    for name in asked.sets.split(","):
         table = Manifest.read(asked.data / name / "manifest.csv")
         held = split_patients(table, validation=0.2, seed=1).select(split=Split.VALIDATION)
         labels, patients, scores, changed, sheet = [], [], [], 0, []

@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from mammolens.bench.packaging.people import people_groups
+from mammolens.bench.packaging.card_text import people_groups
 from mammolens.data.manifest import Split
 from mammolens.learn.config import load_manifest, read_run
 from mammolens.model import ModelCard, read_card

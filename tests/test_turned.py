@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mammolens.core import Geometry, Laterality, turn_box
-from mammolens.data.lesion_masks import draw_lesion
-from mammolens.data.lesions import Lesion
+from mammolens.data.lesions import Lesion, draw_lesion
 from mammolens.render import hangs_mirrored, warp_map
 
 

@@ -1,22 +1,31 @@
-"""Parts that all HTML pages share: the beginning of a page, and templates that escape all text.
+"""Make HTML pages (their beginning, and templates that escape all text), and PDF by typst.
 
-A page loads nothing from other places, and runs no script but its own.
+A page loads nothing from other places, and runs no script but its own. For typst, text is data and
+never markup. No font of the system is read: DejaVu Sans covers Latin, Greek, Cyrillic, Arabic and
+Hebrew, Noto Sans Devanagari its script.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
+import re
+import tempfile
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from html import escape
-from typing import TYPE_CHECKING, Any
+from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 from mammolens.wording import printable
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["page_start", "templates"]
+__all__ = ["FONTS", "breakable", "page_start", "templates", "typeset"]
 
 
 @lru_cache
@@ -25,11 +34,6 @@ def templates(package: str) -> Environment:
 
     All text is escaped, and characters that cannot be shown safely are replaced; only
     `markupsafe.Markup` is not changed. A missing variable of a template is an error.
-
-    Parameters
-    ----------
-    package
-        Full name of the package.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -81,3 +85,66 @@ def page_start(title: str, style: str, script: str = "") -> str:
         f"<title>{escape(printable(title))}</title>\n"
         f"<style>\n{style}</style></head>\n<body>"
     )
+
+
+FONTS: Final = ("DejaVu Sans", "Noto Sans Devanagari")
+"""The first comes with matplotlib."""
+_LONG: Final = re.compile(r"(\S{24})(?=\S)")
+_MAY_BREAK: Final = "\\g<1>\N{ZERO WIDTH SPACE}"
+
+
+def typeset(template: bytes, report: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
+    """Set a report.
+
+    Parameters
+    ----------
+    template
+        The typst source, which reads ``report.json``.
+    report
+        What it reads.
+    files
+        Charts and pictures by the names that `report` calls them by.
+
+    Raises
+    ------
+    ImportError
+        The extra ``report`` is not installed.
+    OSError
+        The system's temporary folder has no space.
+    """
+    import typst
+
+    fonts = resources.files("mammolens") / "fonts"
+    with resources.as_file(fonts) as own, tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for file, data in files.items():
+            (folder / file).write_bytes(data)
+        (folder / "report.json").write_text(json.dumps(breakable(report)), "utf-8")
+        (folder / "report.typ").write_bytes(template)
+        return typst.compile(
+            folder / "report.typ",
+            root=folder,
+            font_paths=[_dejavu(), own],
+            ignore_system_fonts=True,
+        )
+
+
+def breakable(value: Any) -> Any:
+    """Make every text of a structure printable, and let long names break anywhere."""
+    match value:
+        case str():
+            return _LONG.sub(_MAY_BREAK, printable(value))
+        case Mapping():
+            return {name: breakable(inner) for name, inner in value.items()}
+        case Sequence():
+            return [breakable(inner) for inner in value]
+        case _:
+            return value
+
+
+def _dejavu() -> Path:
+    """Find the fonts that matplotlib brings, without loading it."""
+    found = find_spec("matplotlib")
+    if found is None or not found.submodule_search_locations:
+        raise ImportError("matplotlib is not installed", name="matplotlib")
+    return Path(found.submodule_search_locations[0], "mpl-data", "fonts", "ttf")

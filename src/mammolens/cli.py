@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -17,34 +17,14 @@ from mammolens import (
     cli_bench,
     cli_clinical,
     cli_datasets,
-    cli_monitor,
     cli_node,
+    cli_node_questions,
     cli_outcomes,
-    cli_pathology,
-    cli_runs,
 )
-from mammolens.cli_options import (
-    Cluster,
-    CompleteViews,
-    Jobs,
-    Out,
-    Overrides,
-    Photographs,
-    Prevalence,
-    Regions,
-    RunFile,
-    TimeLimit,
-    Tls,
-    names_in,
-    print_progress,
-)
+from mammolens.cli_options import Out, Overrides, RunFile, print_progress
 from mammolens.extras import need_extra
-from mammolens.sinks import needs_pictures, sink_names
 
 __all__ = ["app", "main"]
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     help=f"An open second reader for mammography. {DISCLAIMER}",
@@ -54,10 +34,10 @@ app = typer.Typer(
 )
 app.add_typer(cli_datasets.app, name="datasets")
 app.add_typer(cli_clinical.app, name="fuse")
-app.add_typer(cli_monitor.app, name="monitor")
+app.add_typer(cli_node_questions.monitors, name="monitor")
 app.add_typer(cli_node.app, name="node")
 app.add_typer(cli_outcomes.app, name="outcomes")
-app.add_typer(cli_pathology.app, name="pathology")
+app.add_typer(cli_clinical.pathology, name="pathology")
 for command in (
     cli_bench.compare,
     cli_bench.evaluate,
@@ -66,46 +46,16 @@ for command in (
     cli_node.deliver,
     cli_node.serve,
     cli_node.worker,
-    cli_runs.crossvalidate,
-    cli_runs.ensemble,
-    cli_runs.average,
+    cli_bench.crossvalidate,
+    cli_bench.ensemble,
+    cli_bench.average,
+    cli_analyze.analyze,
 ):
     app.command()(command)
 
-Paths = Annotated[
-    list[Path] | None,
-    typer.Argument(metavar="[PATH]...", help="Images, folders (searched through), zip archives."),
-]
-Sample = Annotated[bool, typer.Option("--sample", help="Read the two sample exams instead.")]
-Model = Annotated[
-    str | None,
-    typer.Option(metavar="NAME|PATH", help="Built-in model or model package; else the default."),
-]
 ModelName = Annotated[
     str | None,
     typer.Argument(metavar="[NAME|PATH]", help="Built-in model or model package to show."),
-]
-Sinks = Annotated[
-    str,
-    typer.Option(metavar="LIST", help=f"Which of {', '.join(sink_names())}; separated by commas."),
-]
-_SINKS = "json,csv,overlay,html"
-Pseudonymise = Annotated[
-    bool, typer.Option("--pseudonymise", help="Write hashes instead of patient ids and UIDs.")
-]
-Clinical = Annotated[
-    list[Path] | None,
-    typer.Option(metavar="FILE", help="Clinical data: CSV, Excel, HL7 v2, FHIR R4; repeatable."),
-]
-Fusion = Annotated[
-    Path | None,
-    typer.Option(
-        metavar="FUSION.json", help="Add the clinical data to the scores with this fusion."
-    ),
-]
-Risk = Annotated[
-    bool,
-    typer.Option("--risk", help="State the 5-year risk (BCRAT) too; it is no part of the scores."),
 ]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.")]
 Package = Annotated[
@@ -165,44 +115,6 @@ def root(
     ] = False,
 ) -> None:
     pass
-
-
-@app.command()
-def analyze(
-    out: Out,
-    paths: Paths = None,
-    sample: Sample = False,
-    model: Model = None,
-    region: Regions = None,
-    photograph: Photographs = None,
-    sinks: Sinks = _SINKS,
-    jobs: Jobs = 1,
-    prevalence: Prevalence = None,
-    pseudonymise: Pseudonymise = False,
-    time_limit: TimeLimit = 300.0,
-    complete_views: CompleteViews = "RCC,LCC,RMLO,LMLO",
-    clinical: Clinical = None,
-    fusion: Fusion = None,
-    risk: Risk = False,
-    cluster: Cluster = None,
-    tls: Tls = None,
-) -> None:
-    """Analyse exams, marked regions of one image, or photographs of films."""
-    names = names_in(sinks)
-    found = [] if photograph and not (paths or sample) else cli_analyze.inputs(paths or [], sample)
-    ways = jobs, prevalence, pseudonymise, time_limit, needs_pictures(names)
-    given = cli_analyze.options(ways, complete_views, risk)
-    if photograph:
-        others = found or region or clinical or fusion or cluster
-        return cli_analyze.photographs(photograph, others, out, model, names, given)
-    if cluster is not None:
-        if region or sinks != _SINKS or jobs != 1 or clinical or fusion:
-            words = "writes Parquet alone, its workers are the jobs, without clinical data"
-            raise typer.BadParameter(words, param_hint="--cluster")
-        return cli_analyze.archive(found, out, model, given, cluster, tls)
-    if region:
-        return cli_analyze.regions(found, region, out, model, names, given)
-    return cli_analyze.exams(found, out, model, names, given, clinical, fusion)
 
 
 @app.command()

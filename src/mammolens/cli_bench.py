@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from mammolens.cli_options import Jobs, Out, names_in, pairs_in, print_progress
+from mammolens.cli_options import Jobs, Out, Overrides, RunFile, names_in, pairs_in, print_progress
 from mammolens.extras import need_extra
 
-__all__ = ["compare", "evaluate", "explain", "report"]
+__all__ = ["average", "compare", "crossvalidate", "ensemble", "evaluate", "explain", "report"]
 
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="Built-in model or model package.")]
 Tables = Annotated[
@@ -210,3 +210,60 @@ def report(runs: Runs, out: ReportOut = None, common: Common = False) -> None:
     from mammolens.bench import report
 
     console.show_written(report.write_reports(runs, out, common))
+
+
+RunFolders = Annotated[
+    list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of finished runs of one split.")
+]
+FoldCount = Annotated[int, typer.Option(min=2, metavar="N", help="How many folds of patients.")]
+Inner = Annotated[
+    bool, typer.Option("--inner", help="Take the folds from the training patients of the run only.")
+]
+Trained = Annotated[
+    bool,
+    typer.Option("--trained", help="Only evaluate folds that were trained elsewhere."),
+]
+Shares = Annotated[
+    list[float] | None,
+    typer.Option("--share", metavar="X", help="Weight of each run, in their order; repeatable."),
+]
+
+
+def crossvalidate(
+    config: RunFile,
+    out: Out,
+    folds: FoldCount = 5,
+    inner: Inner = False,
+    trained: Trained = False,
+    overrides: Overrides = None,
+) -> None:
+    """Train and evaluate each fold of patients in turn; an interrupted run is continued."""
+    need_extra("train")
+    from mammolens import console
+    from mammolens.bench.crossvalidate import crossvalidate
+
+    changes = overrides or []
+    found = crossvalidate(config, out, folds, changes, print_progress, inner=inner, trained=trained)
+    console.show_evaluation(found)
+    print_progress(f"next: mammolens report {out}")
+    raise typer.Exit(found.exit_code)
+
+
+def ensemble(runs: RunFolders, out: Out) -> None:
+    """Evaluate the mean score of runs on the patients that all of them held out."""
+    need_extra("train")
+    from mammolens import console
+    from mammolens.bench.crossvalidate import evaluate_ensemble
+
+    found = evaluate_ensemble(runs, out, print_progress)
+    console.show_evaluation(found)
+    print_progress(f"next: mammolens report {out}")
+    raise typer.Exit(found.exit_code)
+
+
+def average(runs: RunFolders, out: Out, shares: Shares = None) -> None:
+    """Write a run whose weights are the mean of several runs' weights, ready to export."""
+    need_extra("train")
+    from mammolens.learn.ensemble import average_runs
+
+    typer.echo(average_runs(runs, out, print_progress, shares=shares))

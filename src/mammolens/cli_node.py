@@ -105,11 +105,9 @@ def worker(config: Config = None, once: Once = False, threads: Threads = 1) -> N
 
 def serve(config: Config = None, port: Port = None, workers: Workers = 1) -> None:
     """Serve people in a browser: node, worker, web application in one (needs the extra serve)."""
-    need_extra("serve")
+    settings = settings_of(config)
     from mammolens.serve.commands import run_serve
-    from mammolens.serve.settings import load_settings
 
-    settings = load_settings(config)
     if port is not None:
         web = settings.web.model_copy(update={"port": port})
         settings = settings.model_copy(update={"web": web})
@@ -179,11 +177,10 @@ def retry(config: Config = None) -> None:
 @app.command()
 def administrator(name: AccountName, config: Config = None) -> None:
     """Give an administrator a one-time password; removes the second factor and ends sessions."""
-    need_extra("serve")
+    settings = settings_of(config)
     from mammolens.serve.commands import make_administrator
-    from mammolens.serve.settings import load_settings
 
-    typer.echo(f"one-time password: {make_administrator(load_settings(config), name)}")
+    typer.echo(f"one-time password: {make_administrator(settings, name)}")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""Commands that show exams and check destinations; functions that all node commands share."""
+"""Commands that ask the node (exams, destinations, monitors), and functions for all commands."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ __all__ = [
     "closed_to_others",
     "exams",
     "init",
+    "monitors",
     "opened_to_change",
     "opened_to_read",
+    "replay",
     "say",
     "settings_of",
     "show",
+    "status",
 ]
 
 Config = Annotated[
@@ -160,3 +163,55 @@ def closed_to_others() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+monitors = typer.Typer(
+    help="Watch scores and pictures for a change.", no_args_is_help=True, add_completion=False
+)
+Past = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[PATH]...",
+        help="results.json or worklist.csv of analyze, in the order of time; else the node's own.",
+    ),
+]
+RunLength = Annotated[
+    int,
+    typer.Option(min=100, metavar="N", help="Exams for each false alarm, on average at least."),
+]
+
+
+@monitors.command()
+def replay(
+    paths: Past = None, run_length: RunLength = 10_000, config: Config = None, as_json: Json = False
+) -> None:
+    """Show the alarms that the monitor would have raised over past results."""
+    from mammolens import monitor
+
+    if paths:
+        found = monitor.replay(monitor.read_past(paths), run_length)
+    else:
+        with opened_to_read(config) as state:
+            from mammolens.serve.monitoring import past_observations
+
+            found = monitor.replay(past_observations(state.database), run_length)
+    say(as_json, asdict(found), monitor.replay_lines(found, run_length))
+
+
+@monitors.command()
+def status(config: Config = None, as_json: Json = False) -> None:
+    """List the monitors of a node: stable, in alarm, or with not enough exams yet."""
+    with opened_to_read(config) as state:
+        from mammolens.serve.monitoring import read_monitors
+
+        found = read_monitors(state.database)
+    lines = ["there are no monitors yet: no exam was analysed since the node watches"]
+    if found:
+        lines = [
+            f"{one['monitor']:>6}  {one['site'] or '-':<16} {one['partition']:<9}"
+            f" {one['name'] or '-':<40} {one['exams']:>7} exams  "
+            + ", ".join(f"{count} {kind}" for kind, count in sorted(one["conditions"].items()))
+            + (f"  ALARM: {', '.join(one['alarms'])}" if one["alarms"] else "")
+            for one in found
+        ]
+    say(as_json, found, lines)

@@ -10,15 +10,10 @@ import typer
 
 __all__ = [
     "Cluster",
-    "CompleteViews",
     "Jobs",
     "Out",
     "Overrides",
-    "Photographs",
-    "Prevalence",
-    "Regions",
     "RunFile",
-    "TimeLimit",
     "Tls",
     "names_in",
     "pairs_in",
@@ -43,37 +38,6 @@ Cluster = Annotated[
 Tls = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Folder with ca.pem, cert.pem, key.pem for --cluster tls://."),
-]
-
-Regions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--region", metavar="R0,C0,R1,C1", help="Score this box of one image; repeatable."
-    ),
-]
-Photographs = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--photograph",
-        metavar="VIEW=FILE",
-        help="Photograph of a film on a light box, such as RCC=a.jpg; repeatable, one exam.",
-    ),
-]
-CompleteViews = Annotated[
-    str,
-    typer.Option(
-        metavar="LIST",
-        help="Views without which an exam is never low. Name fewer only if the exam is complete"
-        " without the others: one-view screening, or a breast that was removed.",
-    ),
-]
-Prevalence = Annotated[
-    float | None,
-    typer.Option(metavar="P", help="Restate probabilities for this share of breasts with cancer."),
-]
-TimeLimit = Annotated[
-    float,
-    typer.Option(min=1.0, metavar="S", help="Most seconds for one exam; then it has failed."),
 ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mammolens.cli_node_questions import Config
+from mammolens.cli_node_questions import Config, opened_to_read
 from mammolens.cli_options import Out, names_in
 
 if TYPE_CHECKING:
@@ -209,12 +209,10 @@ def shadow(
     """Compare the node's model with the one of model.shadow on the outcomes of a site."""
     from datetime import date
 
-    from mammolens.serve.holdings import look_state
-    from mammolens.serve.outcomes import compare_shadow
-    from mammolens.serve.settings import load_settings
-
     until = complete_until and complete_until.date()
-    with look_state(load_settings(config)) as state:
+    with opened_to_read(config) as state:
+        from mammolens.serve.outcomes import compare_shadow
+
         _write_json(out, compare_shadow(state, site, date.today(), until))
 
 

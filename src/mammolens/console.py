@@ -87,7 +87,7 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int | None], None]]:
 
 def show_run(summary: RunSummary, run: RunInfo) -> None:
     """Print the worklist (failed exams first, then by falling malignancy) and the written files."""
-    console = Console()
+    console = _console()
     tumour = ("tumour",) if run.tumour_vouched else ()
     table = Table(
         *("patient", "category", "malignancy", *tumour, "images", "not analysed", "seconds")
@@ -108,20 +108,17 @@ def show_run(summary: RunSummary, run: RunInfo) -> None:
         console.print(table)
     _show_unreadable(console, summary)
     for refusal in summary.refusals:
-        console.print(Text(f"not written, {printable(refusal)}", style="yellow"), soft_wrap=True)
-    for path in summary.files:
-        console.print(Text(printable(str(path))), soft_wrap=True)
+        console.print(Text(f"not written, {printable(refusal)}", style="yellow"))
+    show_written(summary.files)
     console.print(
         f"{run.model.name} {run.model.version}; probabilities stand for a prevalence of "
-        f"{percent(run.prevalence)}. {DISCLAIMER}",
-        soft_wrap=True,
-        highlight=False,
+        f"{percent(run.prevalence)}. {DISCLAIMER}"
     )
 
 
 def show_alarms(found: Mapping[str, Any]) -> None:
     """Print the subgroups with an alarm, and how many comparisons there were."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     for row in found["figures"]:
         if row["alarm"]:
             console.print(Text(printable(row["words"]), style="bold red"))
@@ -134,7 +131,7 @@ def show_alarms(found: Mapping[str, Any]) -> None:
 
 def show_archive(summary: ArchiveSummary) -> None:
     """Print how many exams an archive has, how many failed, and where the results are."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     counts = summary.counts
     console.print(
         f"{counts.exams} exams, {counts.failed} failed; {counts.unread} of their files and"
@@ -143,7 +140,7 @@ def show_archive(summary: ArchiveSummary) -> None:
     )
     if counts.failed or counts.unread or counts.inputs:
         console.print("each is listed with its reason in the column failures")
-    console.print(Text(printable(str(summary.folder))))
+    show_written([summary.folder])
     console.print(DISCLAIMER)
 
 
@@ -151,21 +148,21 @@ def _show_unreadable(console: Console, summary: RunSummary) -> None:
     """Name the first refused files with their reasons, and count the others."""
     if not summary.n_unreadable:
         return
-    console.print(f"{summary.n_unreadable} not analysed:", highlight=False)
+    console.print(f"{summary.n_unreadable} not analysed:")
     for item in summary.unreadable:
         reason = item.message.removeprefix(f"{item.path}: ")
         line = printable(f"  {item.path}: {item.error}: {reason}")
-        console.print(Text(line, style="yellow"), soft_wrap=True)
+        console.print(Text(line, style="yellow"))
     more = summary.n_unreadable - len(summary.unreadable)
     if more:
         lists = [p.name for p in summary.files if p.name in ("results.json", "report.html")]
         where = f"listed in {' and '.join(lists)}" if lists else "the sink json lists them"
-        console.print(f"  and {more} more; {where}", highlight=False)
+        console.print(f"  and {more} more; {where}")
 
 
 def show_regions(report: RegionReport, files: Iterable[Path]) -> None:
     """Print the probabilities and warnings of each marked region, and the written files."""
-    console = Console()
+    console = _console()
     table = Table("region", "rows", "columns", "malignant", "benign", "warnings")
     for number, region in enumerate(report.regions, start=1):
         r0, c0, r1, c1 = region.box_source_px
@@ -178,13 +175,10 @@ def show_regions(report: RegionReport, files: Iterable[Path]) -> None:
             " ".join(caution.name for caution in region.cautions),
         )
     console.print(table)
-    for path in files:
-        console.print(Text(printable(str(path))), soft_wrap=True)
+    show_written(files)
     console.print(
         f"{report.model.name} {report.model.version}; P(malignant) of a mark, given that it is a "
-        f"lesion, where {percent(report.prevalence)} of lesions are malignant. {DISCLAIMER}",
-        soft_wrap=True,
-        highlight=False,
+        f"lesion, where {percent(report.prevalence)} of lesions are malignant. {DISCLAIMER}"
     )
 
 
@@ -192,7 +186,7 @@ def show_evaluation(summary: EvaluationSummary) -> None:
     """Print the figures of each task with their intervals, and the written files."""
     from mammolens.bench.units import TASKS, UNITS
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     table = Table("task", "unit", "n", "positive", "AUC (95 % interval)")
     for task in TASKS:
         for unit in UNITS:
@@ -208,8 +202,7 @@ def show_evaluation(summary: EvaluationSummary) -> None:
         _print_note(console, note)
     if summary.n_unreadable:
         console.print(f"{summary.n_unreadable} of {summary.n_rows} images could not be scored")
-    for path in (summary.metrics_path, summary.predictions_path, *summary.report_paths):
-        console.print(Text(printable(str(path))))
+    show_written((summary.metrics_path, summary.predictions_path, *summary.report_paths))
     console.print(DISCLAIMER)
 
 
@@ -229,7 +222,7 @@ def _points_table(decided: Mapping[str, Any]) -> Table:
 
 def show_comparison(comparison: Comparison) -> None:
     """Print the AUC of each model on each data set, the claims, and the written files."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     found = comparison.document["datasets"]
     standings = {name: tasks["malignancy"][comparison.unit] for name, tasks in found.items()}
     table = Table(f"AUC of malignancy, by {comparison.unit}")
@@ -243,8 +236,7 @@ def show_comparison(comparison: Comparison) -> None:
         console.print(Text(printable(claim.words)))
     for note in comparison.document["notes"]:
         _print_note(console, note)
-    for path in comparison.files:
-        console.print(Text(printable(str(path))))
+    show_written(comparison.files)
     console.print(DISCLAIMER)
 
 
@@ -259,20 +251,20 @@ def _interval_words(figure: Mapping[str, Any] | None) -> str:
 
 def show_checks(checks: Iterable[Check]) -> bool:
     """Print each check with its fix; return whether everything that is needed works."""
-    console = Console(highlight=False)
+    console = _console()
     sound = True
     for check in checks:
         sound = sound and check.health is not Health.LACKING
         mark = Text(f"{check.health.value:<9}", style=_HEALTH_STYLES[check.health])
-        console.print(mark + Text(f"{check.name}: {check.detail}"), soft_wrap=True)
+        console.print(mark + Text(f"{check.name}: {check.detail}"))
         if check.fix:
-            console.print(Text(f"         fix: {check.fix}"), soft_wrap=True)
+            console.print(Text(f"         fix: {check.fix}"))
     return sound
 
 
 def show_sources(sources: Iterable[SourceInfo]) -> None:
     """Print each data set that can be read, with its licence and source."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     for source in sources:
         console.print(Text(f"{printable(source.name):<11}", style="bold"), end="")
         console.print(Text(printable(source.summary)))
@@ -285,10 +277,9 @@ def show_sources(sources: Iterable[SourceInfo]) -> None:
 
 def show_manifest(manifest: Manifest) -> None:
     """Print how many images a table holds by label, view, side and split, and its cautions."""
-    from mammolens.data.summary import count_images
-    from mammolens.data.synthetic import synthetic_warnings
+    from mammolens.data.summary import count_images, synthetic_warnings
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     table = Table("data set", "label", "view", "side", "split", "images", "patients")
     for row in count_images(manifest):
         words = (row.dataset, row.label, row.view_position, row.laterality, row.split)
@@ -310,7 +301,7 @@ def show_manifest(manifest: Manifest) -> None:
 
 def show_check(report: CheckReport) -> None:
     """Print the findings of a check of tables, errors first, and the figures of its probes."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     styles = {"error": "bold red", "warning": "yellow", "note": "dim"}
     for found in report.findings:
         word = found.severity.value
@@ -336,6 +327,11 @@ def show_check(report: CheckReport) -> None:
 
 def show_written(paths: Iterable[Path]) -> None:
     """Print the paths of the written files, one in each line."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     for path in paths:
         console.print(Text(printable(str(path))))
+
+
+def _console() -> Console:
+    """Give standard output; long lines are not broken, and numbers are not coloured."""
+    return Console(highlight=False, soft_wrap=True)

@@ -1,18 +1,21 @@
-"""Output of the command line about models: figures, operating points and weaknesses."""
+"""Output of the command line about models and fusions: figures, thresholds and weaknesses."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from mammolens import DISCLAIMER
+from mammolens.clinical import Fusion
 from mammolens.model import ModelCard
-from mammolens.wording import percent, printable
+from mammolens.wording import estimate, percent, printable
 
-__all__ = ["show_model", "show_models"]
+__all__ = ["show_fusion", "show_judgement", "show_model", "show_models"]
 
 
 def show_models(cards: Iterable[ModelCard]) -> None:
@@ -67,3 +70,35 @@ def _show_figures(console: Console, card: ModelCard) -> None:
             str(figure.auc or "one class only"),
         )
     console.print(table)
+
+
+def show_fusion(fusion: Fusion, path: Path) -> None:
+    """Print the inputs of a fusion with what they add, its figures, and where it was written."""
+    console = Console(highlight=False)
+    table = Table("input", "log-odds for one SD", "SD", "adds nothing at", "breasts")
+    for one in fusion.inputs:
+        shown = f"{one.log_odds:+.3f}", f"{one.scale:.3g}", f"{one.centre:.3g}"
+        table.add_row(one.name, *shown, str(one.n_known))
+    console.print(table)
+    console.print(f"Slope of the image scores: {fusion.image_slope:.2f} (1: calibrated)")
+    show_judgement(fusion.evaluation)
+    console.print(str(path), soft_wrap=True)
+
+
+def show_judgement(evaluation: Mapping[str, Any]) -> None:
+    """Print the AUC of images and fusion for each data set, with the paired difference."""
+    console = Console(highlight=False)
+    table = Table("data set", "breasts (malignant)", "images", "fused", "difference")
+    for name, found in evaluation.items():
+        counts = f"{found['n_breasts']} ({found['n_malignant']})"
+        shown = [found.get(key) for key in ("image", "fused", "difference")]
+        table.add_row(name, counts, *(_estimate(*pair) for pair in enumerate(shown)))
+    console.print(table)
+    console.print("AUC by breast: mean of the folds of patients, 95 % interval over patients.")
+    console.print(DISCLAIMER)
+
+
+def _estimate(place: int, found: Mapping[str, float] | None) -> str:
+    if found is None:
+        return "–"
+    return estimate(found["value"], found["low"], found["high"], signed=place == 2)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +21,6 @@ import numpy.typing as npt
 from mammolens import __version__
 from mammolens.errors import MammolensError
 from mammolens.extras import EXTRAS, install_words, missing_modules
-
-if TYPE_CHECKING:
-    from pydicom.dataset import Dataset
 
 __all__ = ["SYNTAXES", "Check", "Health", "examine", "examine_syntax"]
 
@@ -84,13 +81,7 @@ def examine() -> Iterator[Check]:
 
 
 def examine_syntax(uid: str) -> Check:
-    """Write a small mammogram in a transfer syntax, and read it back.
-
-    Parameters
-    ----------
-    uid
-        One of `SYNTAXES`.
-    """
+    """Write a small mammogram in a transfer syntax, and read it back."""
     name = f"{SYNTAXES[uid]} ({uid})"
     fix = "Run: pip install --force-reinstall imagecodecs"
     try:
@@ -119,42 +110,37 @@ def _picture(uid: str) -> npt.NDArray[np.unsignedinteger]:
 
 
 def _write(picture: npt.NDArray[np.unsignedinteger], uid: str, path: Path) -> None:
+    from pydicom.dataset import Dataset
     from pydicom.encaps import encapsulate
-    from pydicom.uid import UID
-
-    dataset = _header(picture)
-    dataset.file_meta.TransferSyntaxUID = UID(uid)
-    if uid in _ENCODERS:
-        dataset.PixelData = encapsulate([_ENCODERS[uid](picture)])
-    else:
-        dataset.PixelData = picture.astype(">u2" if uid == f"{_DICOM}.2" else "<u2").tobytes()
-    dataset["PixelData"].VR = "OB" if uid in _ENCODERS else "OW"
-    dataset.save_as(path, enforce_file_format=True)
-
-
-def _header(picture: npt.NDArray[np.unsignedinteger]) -> Dataset:
-    from pydicom.dataset import Dataset, FileMetaDataset
-    from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, generate_uid
+    from pydicom.uid import (
+        UID,
+        DigitalMammographyXRayImageStorageForPresentation,
+        ExplicitVRLittleEndian,
+        generate_uid,
+    )
 
     dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
     dataset.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
     for keyword in ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
         setattr(dataset, keyword, generate_uid())
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     dataset.Modality, dataset.PatientID = "MG", "test"
     dataset.PresentationIntentType = "FOR PRESENTATION"
     dataset.ImageLaterality, dataset.ViewPosition = "L", "CC"
     dataset.BodyPartExamined = "BREAST"
     dataset.ImageType = ["DERIVED", "PRIMARY"]
-    dataset.Rows, dataset.Columns = picture.shape
-    dataset.SamplesPerPixel, dataset.PixelRepresentation = 1, 0
-    dataset.PhotometricInterpretation = "MONOCHROME2"
-    dataset.BitsAllocated = 8 * picture.dtype.itemsize
-    dataset.BitsStored = 8 if dataset.BitsAllocated == 8 else 12
-    dataset.HighBit = dataset.BitsStored - 1
-    return dataset
+    dataset.ensure_file_meta()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    bits = 8 if picture.dtype.itemsize == 1 else 12
+    dataset.set_pixel_data(picture, "MONOCHROME2", bits, generate_instance_uid=False)
+    if uid == f"{_DICOM}.5":
+        dataset.compress(uid, encoding_plugin="pydicom", generate_instance_uid=False)
+    elif uid in _ENCODERS:
+        dataset.PixelData = encapsulate([_ENCODERS[uid](picture)])
+        dataset["PixelData"].VR = "OB"
+    elif uid == f"{_DICOM}.2":
+        dataset.PixelData = picture.astype(">u2").tobytes()
+    dataset.file_meta.TransferSyntaxUID = UID(uid)
+    dataset.save_as(path, enforce_file_format=True)
 
 
 def _encode(codec: str, **options: object) -> Callable[[npt.NDArray[np.unsignedinteger]], bytes]:
@@ -167,26 +153,7 @@ def _encode(codec: str, **options: object) -> Callable[[npt.NDArray[np.unsignedi
     return encode
 
 
-def _encode_rle(picture: npt.NDArray[np.unsignedinteger]) -> bytes:
-    from pydicom.pixels.encoders.base import RLELosslessEncoder
-
-    frame = RLELosslessEncoder.encode(
-        picture.tobytes(),
-        encoding_plugin="pydicom",
-        rows=picture.shape[0],
-        columns=picture.shape[1],
-        samples_per_pixel=1,
-        bits_allocated=16,
-        bits_stored=12,
-        pixel_representation=0,
-        photometric_interpretation="MONOCHROME2",
-        number_of_frames=1,
-    )
-    return bytes(frame)
-
-
 _ENCODERS: Final = {
-    f"{_DICOM}.5": _encode_rle,
     f"{_DICOM}.4.50": _encode("jpeg", level=100),
     f"{_DICOM}.4.51": _encode("jpeg", level=100, bitspersample=12),
     f"{_DICOM}.4.57": _encode("jpeg", lossless=True, bitspersample=12),

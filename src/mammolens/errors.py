@@ -116,17 +116,9 @@ class BadRegion(InputError):
 class BadPhotograph(InputError):
     """A photograph of a film that cannot be used; `faults` are its reasons, one word each."""
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        source: str | None = None,
-        keyword: str | None = None,
-        remedy: str | None = None,
-        faults: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, message: str, *, faults: tuple[str, ...] = (), **facts: str | None) -> None:
         self.faults = faults
-        super().__init__(message, source=source, keyword=keyword, remedy=remedy)
+        super().__init__(message, **facts)
 
 
 class DataError(MammolensError):

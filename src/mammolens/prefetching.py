@@ -38,8 +38,6 @@ def prefetch(
     ahead
         Number of results that are made before they are needed: at most ``ahead + 1`` results are in
         memory. With 0, each result is made when it is needed, in the thread of the caller.
-    workers
-        Number of threads.
 
     Yields
     ------

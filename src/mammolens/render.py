@@ -28,7 +28,6 @@ from mammolens.core import (
 from mammolens.wording import CATEGORY_WORDS, Place, percent, view_in_exam, view_name
 
 __all__ = [
-    "LEVELS_MEAN",
     "PICTURE_PX",
     "box_to_display",
     "display_pixels",
@@ -176,8 +175,6 @@ def hanging(prediction: Prediction, panel_rows: int = 800) -> Rgb:
     prediction
         One exam. A missing standard view is drawn as an empty panel with its name. Other views
         follow below.
-    panel_rows
-        Height of every picture in pixels.
 
     Returns
     -------

@@ -20,7 +20,7 @@ from mammolens.analysis import (
 )
 from mammolens.clinical import read_fusion
 from mammolens.errors import ConfigError, IncompleteExam, MissingInput
-from mammolens.model import DEFAULT_MODEL, ModelCard, ModelPackage
+from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.sinks import (
     RunInfo,
     RunSummary,
@@ -30,14 +30,7 @@ from mammolens.sinks import (
 )
 from mammolens.sinks.regions import check_region_sinks, write_regions
 
-__all__ = [
-    "check_paths",
-    "describe_run",
-    "run_exams",
-    "run_photographs",
-    "run_regions",
-    "with_clinical",
-]
+__all__ = ["check_paths", "describe_run", "run_exams", "run_photographs", "run_regions"]
 
 
 def run_exams(
@@ -277,11 +270,9 @@ def describe_run(package: ModelPackage, prevalence: float | None) -> RunInfo:
             )
             for name, point in points.items()
         ),
-        model_summary=_summary(card),
+        model_summary=(
+            f"Trained on {', '.join(dataset.name for dataset in card.training.datasets)}. "
+            f"Known weaknesses: {' '.join(card.weaknesses)}"
+        ),
         tumour_vouched=card.tumour_vouched,
     )
-
-
-def _summary(card: ModelCard) -> str:
-    trained = ", ".join(dataset.name for dataset in card.training.datasets)
-    return f"Trained on {trained}. Known weaknesses: {' '.join(card.weaknesses)}"

@@ -10,15 +10,7 @@ from typing import NamedTuple
 
 from mammolens import errors
 
-__all__ = [
-    "EXIT_INCOMPLETE",
-    "EXIT_OK",
-    "EXIT_UNFINISHED",
-    "EXIT_USAGE",
-    "STATUS",
-    "Status",
-    "status_of",
-]
+__all__ = ["EXIT_INCOMPLETE", "EXIT_OK", "EXIT_USAGE", "STATUS", "Status", "status_of"]
 
 EXIT_OK = 0
 EXIT_USAGE = 2

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 import mammolens
@@ -24,6 +27,7 @@ __all__ = [
     "percent",
     "printable",
     "table_cell",
+    "table_text",
     "view_in_exam",
     "view_name",
 ]
@@ -134,6 +138,15 @@ def printable(text: str) -> str:
     'P1\ufffd[31m\ufffd\ufffd\ufffdé'
     """
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def table_text(rows: Iterable[Iterable[object]], end: str = "\n") -> str:
+    """Write rows as CSV; text that a spreadsheet would take for a formula is protected."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator=end)
+    for row in rows:
+        writer.writerow([table_cell(cell) if isinstance(cell, str) else cell for cell in row])
+    return text.getvalue()
 
 
 def table_cell(text: str) -> str:

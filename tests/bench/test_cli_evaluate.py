@@ -65,7 +65,7 @@ def test_predictions_need_no_model(call, judged, tmp_path):
     ("words", "said"),
     [
         (("--point", "auc=0.9"), "not an operating point"),
-        (("--fit-split", "other"), "no split called 'other'"),
+        (("--fit-split", "other"), "no split 'other'"),
         (("--prevalence", "0"), "prevalence"),
     ],
 )

@@ -11,9 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 
-from mammolens.bench.crossvalidate import crossvalidate  # noqa: E402
-from mammolens.bench.pooled_figures import image_results  # noqa: E402
-from mammolens.bench.sections.calibration import calibration_figures  # noqa: E402
+from mammolens.bench.crossvalidate import crossvalidate, image_results  # noqa: E402
+from mammolens.bench.sections.figures import calibration_figures  # noqa: E402
 from mammolens.console import show_evaluation  # noqa: E402
 from mammolens.data.cache import PreparedCache  # noqa: E402
 from mammolens.data.manifest import Manifest, Record, Split  # noqa: E402
@@ -75,7 +74,7 @@ def test_every_patient_is_held_out_once_and_folds_are_not_trained_twice(small_ru
 @pytest.mark.slow
 def test_a_cross_validation_and_a_vote_have_a_report(small_run, tmp_path):
     pytest.importorskip("typst", reason="needs the extra mammolens[report]")
-    from mammolens.bench.ensemble import evaluate_ensemble
+    from mammolens.bench.crossvalidate import evaluate_ensemble
     from mammolens.bench.report import write_reports
     from mammolens.learn.train import train
 

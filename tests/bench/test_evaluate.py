@@ -215,7 +215,7 @@ def test_impossible_settings_are_refused_by_name(package, rows, write_table, tmp
     table = write_table("one.csv", rows[1][:1])
     with pytest.raises(ConfigError, match="jobs"):
         run(str(package), table, tmp_path, jobs=0)
-    with pytest.raises(ConfigError, match="train, validation, test"):
+    with pytest.raises(ConfigError, match="Known are test, train, validation"):
         run(str(package), table, tmp_path, split="holdout")
     blocked = tmp_path / "file"
     blocked.write_text("in the way")

@@ -12,8 +12,8 @@ pytest.importorskip("typst", reason="needs the extra mammolens[report]")
 from pypdf import PdfReader
 
 from mammolens.bench.comparison import ComparisonSettings, compare
+from mammolens.bench.crossvalidate import pooled_metrics
 from mammolens.bench.evaluation_files import write_evaluation
-from mammolens.bench.pooled_figures import pooled_metrics
 from mammolens.bench.report import write_reports
 from mammolens.cli import app
 from mammolens.console import show_comparison

@@ -12,7 +12,7 @@ from mammolens.clinical.fusion import Fusion, read_fusion, write_fusion
 from mammolens.clinical.fusion_table import FusionTable, read_fusion_table
 from mammolens.core import ClinicalItem, Laterality, ModelId
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.metrics.out_of_fold import patient_folds
+from mammolens.metrics.probability import patient_folds
 
 MODEL = ModelId("m", "1.0", "ab" * 32)
 

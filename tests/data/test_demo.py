@@ -16,7 +16,7 @@ from mammolens.data.check import Severity, check_manifest
 from mammolens.data.demo import write_demo
 from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import refuse_leak
-from mammolens.data.synthetic import DEMO_DATASET, synthetic_warnings
+from mammolens.data.summary import DEMO_DATASET, synthetic_warnings
 from mammolens.errors import ConfigError
 from mammolens.images import read_image
 from mammolens.preprocess import PreprocessConfig

@@ -141,7 +141,7 @@ def test_a_source_is_left_out_whole():
 
 
 def test_a_source_that_is_not_there_or_the_only_one_is_refused():
-    with pytest.raises(ConfigError, match=r"'inbreast'.*Use one of a"):
+    with pytest.raises(ConfigError, match=r"'inbreast'.*Known are a"):
         hold_out_source(Manifest.of(women("a")), "inbreast")
     with pytest.raises(ConfigError, match="no image is left to train on"):
         hold_out_source(Manifest.of(women("a")), "a")

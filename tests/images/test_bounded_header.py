@@ -25,8 +25,8 @@ from mammolens.images import ImageFile, read_image
 from mammolens.images.dicom import describe_dicom, read_dicom
 from mammolens.images.dicom.attributes import IDENTIFYING, READ
 from mammolens.images.dicom.bounded_header import ends_early, read_bounded, wanted_of
-from mammolens.images.dicom.for_display import FOR_DISPLAY
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
+from mammolens.images.dicom.reader import FOR_DISPLAY
 
 MIB = 1 << 20
 FEW, MANY = 20_000, 90_000

@@ -7,8 +7,8 @@ import pytest
 
 from mammolens.errors import NotAnImage
 from mammolens.images import read_image
+from mammolens.images.dicom.luts import GreyTable, fit_table
 from mammolens.images.pixel_trust import Stored, ordered_bytes, trusted_values
-from mammolens.images.table_trust import GreyTable, fit_table
 
 JPEG = "1.2.840.10008.1.2.4."
 

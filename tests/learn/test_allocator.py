@@ -11,7 +11,7 @@ import pytest
 SCRIPT = """
 import resource
 import numpy as np
-from mammolens.learn._allocator import keep_freed_memory
+from mammolens.learn.predict import keep_freed_memory
 if {kept}:
     assert keep_freed_memory()
 def faults(times):
@@ -48,7 +48,7 @@ def test_a_block_that_was_given_back_costs_no_page_faults_again() -> None:
 
 def test_another_c_library_is_left_alone(monkeypatch) -> None:
     pytest.importorskip("torch", reason="needs the extra mammolens[train]")
-    from mammolens.learn import _allocator
+    from mammolens.learn import predict
 
-    monkeypatch.setattr(_allocator.ctypes, "CDLL", lambda _: object())
-    assert _allocator.keep_freed_memory() is False
+    monkeypatch.setattr(predict.ctypes, "CDLL", lambda _: object())
+    assert predict.keep_freed_memory() is False

@@ -14,13 +14,13 @@ import pytest
 from mammolens import cli
 from mammolens.core import PreparedView
 from mammolens.errors import ConfigError, InputError, StorageError
-from mammolens.learn._elastic import source_coordinates
 from mammolens.learn.augment import (
     Augmentation,
     apply_augmentation,
     apply_to_mask,
     draw_augmentation,
     erased_pixels,
+    source_coordinates,
 )
 from mammolens.learn.augmentation_sheet import caption, draw_sheet, write_sheet
 from mammolens.learn.config import read_run

@@ -16,7 +16,7 @@ from sklearn.metrics import roc_auc_score
 from mammolens.bench.comparison.candidates import CLASSICAL
 from mammolens.errors import InvalidManifest
 from mammolens.learn import classical
-from mammolens.learn.classical import Sample, cached_fit, fit, source_auc
+from mammolens.learn.classical import Sample, fit, source_auc
 from mammolens.learn.classifiers import CLASSIFIERS
 from mammolens.learn.handcrafted_features import handcrafted_features
 
@@ -137,22 +137,22 @@ def test_scores_are_kept_and_never_stale(material, tmp_path):
     training, others, _ = material
     searches = []
     note = lambda done, total: searches.append((done, total))  # noqa: E731
-    kept = {"root": tmp_path, "folds": 3, "on_progress": note}
-    first = cached_fit("knn", training, others, **kept)
+    kept = {"kept_in": tmp_path, "folds": 3, "on_progress": note}
+    first = fit("knn", training, others, **kept)
     assert len(searches) == 4
-    again = cached_fit("knn", training, others, **kept)
+    again = fit("knn", training, others, **kept)
     assert len(searches) == 4
     assert (again.scores == first.scores).all()
     assert (again.chosen, again.fold_choices) == (first.chosen, first.fold_choices)
     labels = training.labels.copy()
     labels[:2] = ~labels[:2]
-    cached_fit("knn", replace(training, labels=labels), others, **kept)
-    cached_fit("knn", training, others + np.float32(1), **kept)
-    cached_fit("knn", training, others, seed=1, **kept)
+    fit("knn", replace(training, labels=labels), others, **kept)
+    fit("knn", training, others + np.float32(1), **kept)
+    fit("knn", training, others, seed=1, **kept)
     assert len(searches) == 16
     for path in tmp_path.glob("*.npz"):
         path.write_bytes(b"damaged")
-    assert (cached_fit("knn", training, others, **kept).scores == first.scores).all()
+    assert (fit("knn", training, others, **kept).scores == first.scores).all()
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mammolens.data.synthetic import DEMO_DATASET, synthetic_warnings
+from mammolens.data.summary import DEMO_DATASET, synthetic_warnings
 from mammolens.learn.config import read_run
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))

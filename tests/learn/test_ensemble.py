@@ -9,7 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
 
-from mammolens.bench.ensemble import evaluate_ensemble  # noqa: E402
+from mammolens.bench.crossvalidate import evaluate_ensemble  # noqa: E402
 from mammolens.errors import ConfigError, PatientLeak  # noqa: E402
 from mammolens.learn.checkpoint import read_run_folder  # noqa: E402
 from mammolens.learn.ensemble import (  # noqa: E402

@@ -99,8 +99,8 @@ def test_a_feature_that_is_no_number_is_refused_by_name(pictures, tmp_path):
 
 def test_trunk_features_are_the_pooled_maps():
     torch = pytest.importorskip("torch", reason="needs the extra mammolens[train]")
+    from mammolens.learn.feature_store import trunk_extractor
     from mammolens.learn.network import build_network
-    from mammolens.learn.trunk_features import trunk_extractor
 
     pictures = np.random.default_rng(0).integers(0, 256, (2, 64, 64)).astype(np.uint8)
     made = trunk_extractor()

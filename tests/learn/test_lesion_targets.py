@@ -10,7 +10,7 @@ from mammolens.data.lesions import Lesion  # noqa: E402
 from mammolens.data.manifest import Record  # noqa: E402
 from mammolens.errors import InvalidManifest  # noqa: E402
 from mammolens.learn.augment import Augmentation, apply_augmentation, apply_to_mask  # noqa: E402
-from mammolens.learn.lesion_targets import UNKNOWN, cell_targets, lesion_masks, map_loss  # noqa: E402
+from mammolens.learn.loss import UNKNOWN, cell_targets, lesion_masks, map_loss  # noqa: E402
 from mammolens.preprocess import PreprocessConfig, prepare  # noqa: E402
 
 CONFIG = PreprocessConfig(height=256, width=192, denoise="none", clahe_clip=0)

@@ -17,7 +17,7 @@ if importlib.util.find_spec("timm") is None:  # importing it needs the shim for 
 
 from mammolens.learn.export import trace_graph  # noqa: E402
 from mammolens.learn.network import MammoNet  # noqa: E402
-from mammolens.learn.package_trunk import settle_statistics, unfold_trunk  # noqa: E402
+from mammolens.learn.rebuilt_network import settle_statistics, unfold_trunk  # noqa: E402
 
 
 def export_onnx(net, path, **settings):

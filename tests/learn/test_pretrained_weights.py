@@ -22,9 +22,13 @@ if importlib.util.find_spec("timm") is None:  # importing it needs the shim for 
 
 from safetensors.torch import save, save_file  # noqa: E402
 
-from mammolens.learn._torchvision import ensure_torchvision  # noqa: E402
 from mammolens.learn.network import MammoNet, build_network, load_trunk  # noqa: E402
-from mammolens.learn.pretrained_weights import fit_weights, read_weights, trunk_weights  # noqa: E402
+from mammolens.learn.pretrained_weights import (  # noqa: E402
+    ensure_torchvision,
+    fit_weights,
+    read_weights,
+    trunk_weights,
+)
 
 HERE = Path(__file__).resolve()
 REAL = next(

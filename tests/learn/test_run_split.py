@@ -112,7 +112,7 @@ def test_a_source_is_left_out_whole(tables):
     split = load(tables, "data.leave_out=digital")
     assert {patient[0] for patient in women(split, Split.VALIDATION)} == {"digital"}
     assert {patient[0] for patient in women(split, Split.TRAIN)} == {"film"}
-    with pytest.raises(ConfigError, match="Use one of digital, film"):
+    with pytest.raises(ConfigError, match="Known are digital, film"):
         load(tables, "data.leave_out=xray")
     with pytest.raises(ConfigError, match="leave_out goes with neither"):
         load(tables, "data.leave_out=digital", "data.folds=2")

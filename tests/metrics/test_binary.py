@@ -80,7 +80,7 @@ def test_confusion_matrix_refuses_unknown_classes(truth, predicted):
 
 
 def test_refuses_unknown_figures_and_labels():
-    with pytest.raises(ConfigError, match="balanced_accuracy"):
+    with pytest.raises(ConfigError, match="Use 'accuracy'"):
         metrics.binary_statistic("acuracy", [0, 1], [0, 1])
     with pytest.raises(InvalidManifest, match="unknown"):
         metrics.confusion([0, None], [0, 1])

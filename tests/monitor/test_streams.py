@@ -161,6 +161,20 @@ def test_a_replay_of_ten_exams_says_that_they_are_not_enough():
     assert "waiting" in replay_lines(found, 1000)[-1]
 
 
+def test_two_thousand_machines_hide_no_change_of_one():
+    rng = np.random.default_rng(3)
+    past = []
+    for number in range(2000):
+        past.append(ExamValues({"mean_grey": rng.normal(0.4, 0.03)}, f"MG {number}", "S 1"))
+        if number % 10 == 0:
+            grey = rng.normal(0.4 if number < 1500 else 0.6, 0.03)
+            past.append(ExamValues({"mean_grey": grey}, "MG changed", "S 2"))
+    found = replay(past, 10_000)
+    machines = [one for one in found.alarms if one.partition.value == "machine"]
+    assert [(one.group, one.alarm.direction) for one in machines] == [("MG changed", "higher")]
+    assert found.conditions["waiting"] >= 2000
+
+
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"exams": 1}'])
 def test_a_file_that_is_no_result_is_refused_by_name(tmp_path, content):
     for name in ("results.json", "worklist.csv"):

@@ -14,7 +14,7 @@ import pytest
 from mammolens import cli
 from mammolens.core import Laterality, TriageCategory
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.metrics.sequential import log_evidence, share_sequence
+from mammolens.metrics.comparison import log_evidence, share_sequence
 from mammolens.outcomes import (
     AiAnswer,
     Case,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mammolens.core import Laterality, ViewPosition
-from mammolens.outcomes.regions import (
+from mammolens.outcomes.report_links import (
     BreastInView,
     Place,
     findings_in,

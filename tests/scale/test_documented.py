@@ -21,8 +21,8 @@ def results(tmp_path, make_dicom, package, monkeypatch):
     from mammolens import __version__
     from mammolens.analysis import AnalysisOptions
     from mammolens.model import ModelPackage
+    from mammolens.scale.parts import Work, analyze_shard
     from mammolens.scale.plan import mark_files, open_plan
-    from mammolens.scale.shards import Work, analyze_shard
 
     archive = write_archive(make_dicom, tmp_path / "archive", 3)
     (archive / "0" / "broken.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\xff" * 40)

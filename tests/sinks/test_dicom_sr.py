@@ -840,7 +840,7 @@ def test_a_real_exam_from_file_to_report(written, real_study, sink):
 
 
 def test_a_failing_model_is_a_failed_report(written, real_study, package, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise ModelError("the graph gave up", source="model.onnx")
 
     monkeypatch.setattr("mammolens.analysis.exam.score_prepared", fail)

@@ -33,10 +33,10 @@ from mammolens.core import (
     VoiLut,
     Window,
 )
-from mammolens.images.dicom.orientation import stated_orientation
+from mammolens.images.dicom.header import stated_orientation
 from mammolens.images.dicom.tags import Tags
 from mammolens.preprocess import make_display, to_grey
-from mammolens.preprocess.resizing import resize
+from mammolens.preprocess.grey import resize
 from mammolens.serve.viewer import map_grid
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from mammolens.analysis.beside import Fusing, fuse_exam, images_alone, look_beside
+from mammolens.analysis.density import add_density, image_density
 from mammolens.analysis.findings import locate
 from mammolens.analysis.low import complete_without, reasons_against_low, reasons_of_images
 from mammolens.analysis.options import DEFAULTS, AnalysisOptions
@@ -42,7 +43,7 @@ from mammolens.core import (
     TriageCategory,
     Unreadable,
 )
-from mammolens.data.synthetic import synthetic_warnings
+from mammolens.data.summary import synthetic_warnings
 from mammolens.errors import InputError, ModelError
 from mammolens.exams import ExamPlan, load_exam, plan_exams
 from mammolens.images import find_files
@@ -179,7 +180,8 @@ def analyze_exam(
             refused += [_unscored(mammogram, error) for mammogram, _, _ in kept]
 
     def predicted(scored: tuple[ImagePrediction, ...], against: Sequence[str] = ()) -> Prediction:
-        return _predict(exam, scored, refused, cautions, model, options, began, against)
+        made = _predict(exam, scored, refused, cautions, model, options, began, against)
+        return add_density(made, model.density, refused, cautions, options.complete_views)
 
     added = _age_log_odds(model, age)
     alone = images_alone(images, added)
@@ -274,7 +276,7 @@ def _score_images(
     age_years: float | None,
     options: AnalysisOptions,
 ) -> tuple[ImagePrediction, ...]:
-    raw = score_prepared(model, [view for _, view, _ in kept])
+    raw = score_prepared(model, [view for _, view, _ in kept], density=True)
     probabilities = regard_age(raw.probabilities, model.card, age_years)
     level = model.card.finding_level.level
     images = []
@@ -295,6 +297,7 @@ def _score_images(
                 voi=view.voi,
                 measures=picture_measures(view),
                 quality=quality,
+                density=image_density(raw.density, row),
             )
         )
     return tuple(images)
@@ -324,8 +327,7 @@ def _age_cautions(model: ModelPackage, age_years: float | None) -> list[Caution]
 
 def _unscored(mammogram: Mammogram, error: InputError | ModelError) -> Unreadable:
     source = Source(mammogram.ref, mammogram.header)
-    kind = ObjectKind.MAMMOGRAM
-    return Unreadable(mammogram.ref.path, type(error).__name__, str(error), source, kind)
+    return Unreadable.of(error, mammogram.ref.path, source, ObjectKind.MAMMOGRAM)
 
 
 def _check_time(began: float, options: AnalysisOptions) -> None:

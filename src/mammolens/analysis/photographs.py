@@ -90,10 +90,8 @@ def analyze_photographs(
             photograph = read_photograph(given.path)
             film = straighten(photograph.rgb, source)
         except InputError as error:
-            ref = ImageRef(source, laterality=side, view_position=view)
-            header = Source(ref, SourceHeader())
-            name = type(error).__name__
-            refused.append(Unreadable(source, name, str(error), header, ObjectKind.MAMMOGRAM))
+            header = Source(ImageRef(source, laterality=side, view_position=view), SourceHeader())
+            refused.append(Unreadable.of(error, source, header, ObjectKind.MAMMOGRAM))
             continue
         films.append(film_mammogram(film, source, photograph.digest, side, view))
     exam = make_exam(films, None, None, [_STRAIGHTENED])

@@ -31,10 +31,13 @@ __all__ = [
 ]
 
 
-def score_prepared(model: ModelPackage, views: Sequence[PreparedView]) -> RawOutput:
+def score_prepared(
+    model: ModelPackage, views: Sequence[PreparedView], *, density: bool = False
+) -> RawOutput:
     """Score prepared views; each score is the mean of the view and its upside-down mirror image.
 
     Logits are averaged before the softmax. The map of the mirror image is turned back first.
+    Densities, if asked for, are the mean of the probabilities of both.
 
     Returns
     -------
@@ -45,16 +48,22 @@ def score_prepared(model: ModelPackage, views: Sequence[PreparedView]) -> RawOut
     ModelError
         If the graph gives a number that is not finite.
     """
-    return score_pictures(model, np.stack([view.pixels for view in views]))
+    return score_pictures(model, np.stack([view.pixels for view in views]), density=density)
 
 
-def score_pictures(model: ModelPackage, pictures: npt.NDArray[np.uint8]) -> RawOutput:
+def score_pictures(
+    model: ModelPackage, pictures: npt.NDArray[np.uint8], *, density: bool = False
+) -> RawOutput:
     """Score prepared pictures, uint8 (n, H, W), as `score_prepared` does."""
     pictures = pictures[:, None]
-    upright = model.predict(pictures)
-    mirrored = model.predict(np.ascontiguousarray(pictures[:, :, ::-1]))
+    upright = model.predict(pictures, density=density)
+    mirrored = model.predict(np.ascontiguousarray(pictures[:, :, ::-1]), density=density)
     logits = (upright.logits + mirrored.logits) / np.float32(2)
+    densities = None
+    if upright.density is not None and mirrored.density is not None:
+        densities = (upright.density + mirrored.density) / np.float32(2)
     return RawOutput(
+        density=densities,
         logits=logits,
         probabilities=softmax(logits).astype(np.float32),
         malignancy_map=(upright.malignancy_map + mirrored.malignancy_map[:, ::-1]) / np.float32(2),

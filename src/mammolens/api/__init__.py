@@ -14,8 +14,7 @@ from mammolens.api.calls import (
     read,
     sample_exams,
 )
-from mammolens.api.frames import to_frame
-from mammolens.api.prediction import Prediction
+from mammolens.api.prediction import Prediction, to_frame
 from mammolens.core import Mammogram, PreparedView, TriageCategory
 from mammolens.data.manifest import Manifest
 from mammolens.model import ModelPackage

@@ -17,12 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.analysis import locate, score_prepared
-from mammolens.bench.map_tint import tinted
+from mammolens.bench.explaining.explanation_sheet import tinted
 from mammolens.bench.units import ImageResult
 from mammolens.core import Box, Finding, InputKind, PreparedView
 from mammolens.data.cache import prepare_record
-from mammolens.data.lesion_masks import draw_lesion
-from mammolens.data.lesions import Lesion
+from mammolens.data.lesions import Lesion, draw_lesion
 from mammolens.data.manifest import Record
 from mammolens.errors import InputError, InvalidManifest, ModelError
 from mammolens.files import storage, write_whole
@@ -30,16 +29,7 @@ from mammolens.model import ModelPackage
 from mammolens.render import frame
 from mammolens.wording import view_name
 
-__all__ = [
-    "KINDS",
-    "MOST_BYTES",
-    "CaseKeeper",
-    "Pick",
-    "Seen",
-    "draw_case",
-    "pick_cases",
-    "write_cases",
-]
+__all__ = ["KINDS", "MOST_BYTES", "CaseKeeper", "Seen", "draw_case", "pick_cases", "write_cases"]
 
 KINDS: Final = {
     "found": "highest-scored cancers",
@@ -110,8 +100,6 @@ def write_cases(
 
     Parameters
     ----------
-    model
-        The model that gave `results`.
     out
         The evaluation's folder; pictures that an earlier call left in ``cases/`` are removed.
     each
@@ -182,10 +170,8 @@ def draw_case(
     ----------
     strength
         (h, w) over the prepared frame; 1 is the level from which a finding counts.
-    findings
-        The findings, with boxes in source pixels.
     outlines
-        The marked lesions as `data.lesion_masks.draw_lesion` draws them, uint8.
+        The marked lesions as `data.lesions.draw_lesion` draws them, uint8.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from mammolens.bench.evidence import Evidence
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NO_LINKS, unknown_identities
 from mammolens.data.splits import split_digest
-from mammolens.data.synthetic import synthetic_warnings
+from mammolens.data.summary import synthetic_warnings
 from mammolens.errors import InvalidManifest
 from mammolens.model import KnownPatients, ModelCard, patient_digest
 
@@ -24,8 +24,6 @@ def caveats(
 
     Parameters
     ----------
-    judged
-        The rows that are judged.
     split
         The side of the split that is judged; ``None`` for every row.
     whole
@@ -110,8 +108,6 @@ def known_patient_warnings(
 
     Parameters
     ----------
-    judged
-        The rows that are judged.
     whole
         The table or run that the rows are from, with its sides.
     patients

@@ -32,6 +32,7 @@ __all__ = ["draw_sheet", "sample_records", "write_sheet"]
 Rgb = npt.NDArray[np.uint8]
 
 _PANEL: Final = (220, 200)
+"""Rows and columns of the place of a picture."""
 _WORDS: Final = 54
 _LETTERS: Final = 15
 _COLUMNS: Final = 8
@@ -80,7 +81,7 @@ def draw_sheet(
     of: int,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Rgb:
-    """Draw the records, each above its data set, label, view and identifier.
+    """Draw the records, one or more, each above its data set, label, view and identifier.
 
     Parameters
     ----------
@@ -110,8 +111,8 @@ def _cell(record: Record) -> Rgb:
         rows, cols = picture.shape
         top, left = (high - rows) // 2, (wide - cols) // 2
         cell[top : top + rows, left : left + cols] = picture[..., None]
-    side = view_name((record.laterality, record.view_position))
-    lines = (f"{record.dataset}: {label_word(record)}", side, record.image_id[-24:])
+    view = view_name((record.laterality, record.view_position))
+    lines = (f"{record.dataset}: {label_word(record)}", view, record.image_id[-24:])
     for n, line in enumerate(lines):
         write(cell, line, (4, high + (n + 1) * 16), _LETTERS - 2, QUIET)
     return cell

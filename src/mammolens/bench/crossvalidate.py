@@ -1,10 +1,13 @@
-"""`mammolens crossvalidate`: every patient is held out once, and judged by the run of that fold.
+"""Judge several runs together: `mammolens crossvalidate`, and the mean vote of `ensemble`.
 
-Folds are trained one after the other into ``fold-0``, ``fold-1`` and so on; an interrupted fold
-continues. A fold can also be trained elsewhere, by `mammolens train` with the same settings
-``data.folds`` and ``data.fold``; a finished folder is only judged. Inner folds are cut out of the
-training side of a run (``data.inner_folds``, ``data.inner_fold``). The patients that the run holds
-out stay unused, so inner folds can serve to choose settings and to train teachers.
+In a cross-validation, every patient is held out once, and judged by the run of that fold. Folds are
+trained one after the other into ``fold-0``, ``fold-1`` and so on; an interrupted fold continues. A
+fold can also be trained elsewhere, by `mammolens train` with the same settings ``data.folds`` and
+``data.fold``; a finished folder is only judged. Inner folds are cut out of the training side of a
+run (``data.inner_folds``, ``data.inner_fold``). The patients that the run holds out stay unused, so
+inner folds can serve to choose settings and to train teachers.
+
+An ensemble averages the probabilities of several runs on the patients that all of them held out.
 """
 
 from __future__ import annotations
@@ -18,19 +21,28 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evaluation_files import EvaluationSummary, bootstrap_facts, write_evaluation
-from mammolens.bench.pooled_figures import image_results, pooled_metrics, score_held_out
-from mammolens.bench.sections.calibration import calibration_figures
-from mammolens.bench.units import ImageResult
-from mammolens.data.cache import PreparedCache
-from mammolens.data.manifest import Manifest
+from mammolens.bench.scoring import refused_result, results_from_probabilities
+from mammolens.bench.sections.figures import calibration_figures
+from mammolens.bench.units import ImageResult, figures
+from mammolens.data.cache import PreparedCache, build_side
+from mammolens.data.manifest import Manifest, Split
 from mammolens.data.splits import split_digest
 from mammolens.errors import ConfigError
 from mammolens.learn.checkpoint import read_run_folder
 from mammolens.learn.config import RunConfig, load_manifest, read_run
+from mammolens.learn.ensemble import read_members, soft_vote
+from mammolens.learn.lineage import read_sides
+from mammolens.learn.predict import load_network, predict_logits
 from mammolens.learn.train import train
 from mammolens.metrics import fit_temperature, softmax
 
-__all__ = ["crossvalidate"]
+__all__ = [
+    "crossvalidate",
+    "evaluate_ensemble",
+    "image_results",
+    "pooled_metrics",
+    "score_held_out",
+]
 
 
 @dataclass(frozen=True)
@@ -74,8 +86,6 @@ def crossvalidate(
     trained
         Judge folds that were trained elsewhere, with their best passes, and train nothing.
         Otherwise a fold whose folder has no checkpoint is trained.
-    draws, seed
-        Of the bootstrap over patients.
 
     Raises
     ------
@@ -96,7 +106,8 @@ def crossvalidate(
                 settings,
                 lambda line, number=number: on_progress(f"fold {number}: {line}"),  # type: ignore[misc]
             )
-        parts.append(_judge(run))
+        config, summary = read_run_folder(run)
+        parts.append(_Fold(*score_held_out(run, config, summary), summary["best"]))
     temperatures = [_temperature(parts[:number] + parts[number + 1 :]) for number in range(folds)]
     raw = _pool(parts, [1.0] * folds)
     pooled = _pool(parts, temperatures)
@@ -135,12 +146,6 @@ def _refuse_other_fold(run: Path, wanted: RunConfig) -> None:
         )
 
 
-def _judge(run: Path) -> _Fold:
-    """Score the patients that a run held out, with the weights of its best pass."""
-    config, summary = read_run_folder(run)
-    return _Fold(*score_held_out(run, config, summary), summary["best"])
-
-
 def _temperature(others: Sequence[_Fold]) -> float:
     logits = np.concatenate([fold.logits for fold in others])
     allowed = np.array([record.allowed for fold in others for record in fold.cache.records])
@@ -152,3 +157,120 @@ def _pool(parts: Sequence[_Fold], temperatures: Sequence[float]) -> list[list[Im
         image_results(fold.manifest, fold.cache, softmax(fold.logits / temperature))
         for fold, temperature in zip(parts, temperatures, strict=True)
     ]
+
+
+def image_results(
+    manifest: Manifest, cache: PreparedCache, probabilities: npt.ArrayLike
+) -> list[ImageResult]:
+    """Pair a cache's records with probabilities (n, 3); refused images follow without scores.
+
+    Parameters
+    ----------
+    manifest
+        The manifest that the cache was built from.
+    """
+    scored = results_from_probabilities(cache.records, probabilities)
+    there = {record.key for record in cache.records}
+    return [
+        *scored,
+        *(refused_result(record, cache) for record in manifest.records if record.key not in there),
+    ]
+
+
+def score_held_out(
+    run: Path, config: RunConfig, summary: dict[str, Any]
+) -> tuple[Manifest, PreparedCache, npt.NDArray[np.float64]]:
+    """Score the patients that a run held out, with the weights of its best pass.
+
+    Parameters
+    ----------
+    run, config, summary
+        A run folder, and the result of `read_run_folder` for it.
+
+    Returns
+    -------
+    The rows that the run held out, their pictures, and logits (n, 3) of the pictures.
+
+    Raises
+    ------
+    ConfigError
+        If tables or split have changed since the training.
+    """
+    manifest = read_sides(run, config, summary)
+    cache = build_side(manifest, Split.VALIDATION, config.preprocess, config.data.cache)
+    net = load_network(config, run / "best.safetensors")
+    logits = predict_logits(net, cache, mirrored=False).astype(np.float64)
+    return manifest.select(split=Split.VALIDATION), cache, logits
+
+
+def pooled_metrics(
+    results: Sequence[ImageResult], *, draws: int = 2000, seed: int = 0
+) -> dict[str, Any]:
+    """Give figures and calibration over all data sets and within each; ready for JSON."""
+
+    def judged(group: Sequence[ImageResult]) -> dict[str, Any]:
+        calibration = calibration_figures(group, draws=draws, seed=seed)
+        return {**figures(group, draws=draws, seed=seed), "calibration": calibration}
+
+    names = sorted({one.record.dataset for one in results})
+    parts = {n: judged([one for one in results if one.record.dataset == n]) for n in names}
+    return {**judged(results), "datasets": parts}
+
+
+def evaluate_ensemble(
+    runs: Sequence[Path],
+    out: Path,
+    on_progress: Callable[[str], None] = print,
+    *,
+    draws: int = 2000,
+) -> EvaluationSummary:
+    """Average the probabilities of runs on their common validation side, and judge the mean.
+
+    Parameters
+    ----------
+    runs
+        Folders of finished runs; architectures may differ, tables and split may not.
+    out
+        Folder for ``metrics.json`` (with each member's own figures) and ``predictions.csv``.
+
+    Raises
+    ------
+    ConfigError
+        If a folder has no finished run, or the runs hold out different patients.
+    StorageError
+        If `out` cannot be written.
+    """
+    votes: list[dict[tuple[str, str], ImageResult]] = []
+    members: list[dict[str, Any]] = []
+    named = read_members(runs)
+    for run, config, summary in named:
+        held_out, cache, logits = score_held_out(run, config, summary)
+        results = image_results(held_out, cache, softmax(logits))
+        votes.append({one.record.key: one for one in results})
+        own = figures(results, draws=draws)
+        members.append({"run": str(run), "best": summary["best"], **own})
+        on_progress(f"{run}: {len(cache.records)} images scored")
+    results = [_voted([vote[key] for vote in votes]) for key in votes[0]]
+    metrics = {
+        "members": members,
+        "manifest_digest": named[0][2]["manifest_digest"],
+        "split": Split.VALIDATION.value,
+        "bootstrap": bootstrap_facts(draws, 0),
+        "notes": [
+            "probabilities are the mean of the members'; an image that one of them could not read "
+            "has no score",
+            "the members' passes were chosen on these patients: figures are optimistic",
+        ],
+        **pooled_metrics(results, draws=draws),
+    }
+    return write_evaluation(out, "mammolens.ensemble/1", results, metrics)
+
+
+def _voted(members: Sequence[ImageResult]) -> ImageResult:
+    """Give one image with the mean of all probabilities, or the first reason for no score."""
+    for one in members:
+        if one.unreadable is not None:
+            return one
+    scores = [one.scores for one in members if one.scores is not None]
+    rows = [[(s.normal, s.benign, s.malignant)] for s in scores]
+    return results_from_probabilities([members[0].record], soft_vote(rows))[0]

@@ -3,7 +3,7 @@
 A table without a split column is judged whole. A run's TOML file may be given instead of a table:
 its tables, exclusions and split are then used, and the digest of the split in the model's card
 proves that the model was trained with them. Scores may also be read from a file
-(`bench.external_predictions`). The figures are computed in `bench.sections`;
+(`bench.evaluation_files`). The figures are computed in `bench.sections`;
 docs/reference/evaluation.md describes ``metrics.json``.
 """
 
@@ -16,10 +16,15 @@ from pathlib import Path
 
 from mammolens.bench.cases import CaseKeeper, Seen
 from mammolens.bench.caveats import caveats, refuse_other_split
-from mammolens.bench.evaluation_files import EvaluationSummary, bootstrap_facts, write_evaluation
+from mammolens.bench.evaluation_files import (
+    EvaluationSummary,
+    bootstrap_facts,
+    read_predictions,
+    write_evaluation,
+)
 from mammolens.bench.evidence import Evidence
-from mammolens.bench.external_predictions import read_predictions
-from mammolens.bench.further_sections import check_requests, further_sections, write_report_of
+from mammolens.bench.further_sections import check_requests, further_sections
+from mammolens.bench.report import write_report
 from mammolens.bench.scoring import score_records
 from mammolens.bench.sections import judge, warnings_of
 from mammolens.bench.settings import Settings, read_split
@@ -30,7 +35,7 @@ from mammolens.data.regions import region_records
 from mammolens.data.splits import refuse_leak, split_digest
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.files import storage
-from mammolens.model import ModelCard, ModelPackage, read_patients
+from mammolens.model import ModelPackage, read_patients
 
 __all__ = ["SCHEMA", "EvaluationSummary", "publish", "read_tables", "run"]
 
@@ -63,8 +68,6 @@ def run(
         ``train``, ``validation`` or ``test``; ``None`` takes every row.
     jobs
         Number of images that are decoded at the same time.
-    on_progress
-        Called with (images done, number of images).
     predictions
         A CSV file of scores, instead of scoring.
     settings
@@ -94,8 +97,9 @@ def run(
     whole = read_tables(tables)
     if package and package.card.input_kind is InputKind.LESION:
         whole = region_records(whole)
-    if side is not None and package:
-        _check_split(whole, package.card, tables)
+    if side is not None and package and tables[0].suffix.lower() == ".toml":
+        card = package.card
+        refuse_other_split(whole, card.training.split_digest, card.name, str(tables[0]))
     judged = whole if side is None else _select(whole, side, tables)
     fitted = chosen_settings.fit_split
     other = None if fitted is None else _select(whole, fitted, tables)
@@ -157,8 +161,6 @@ def publish(
         The selected side, and the file of the scores; both are only recorded.
     package
         The model that gave the scores, if pictures are to be scored again.
-    on_progress
-        Called with (images done, number of images) when pictures are scored again.
     seen
         Pictures that a `bench.cases.CaseKeeper` has kept; they are not read again.
 
@@ -201,10 +203,11 @@ def publish(
         **further_sections(evidence, package, out, on_progress, seen),
     }
     summary = write_evaluation(out, SCHEMA, results, metrics)
-    report_paths, missing = write_report_of(out)
-    if missing:
-        summary.metrics["notes"].append(missing)
-    return replace(summary, report_paths=report_paths)
+    try:
+        return replace(summary, report_paths=write_report(out))
+    except ConfigError as lack:  # the extra `report` is not installed
+        summary.metrics["notes"].append(f"no report was written: {lack}")
+        return summary
 
 
 def read_tables(paths: Sequence[Path]) -> Manifest:
@@ -222,12 +225,6 @@ def read_tables(paths: Sequence[Path]) -> Manifest:
     manifest = Manifest.read(*paths)
     refuse_leak(manifest.records)
     return manifest
-
-
-def _check_split(manifest: Manifest, card: ModelCard, tables: Sequence[Path]) -> None:
-    """Refuse a run whose split is not that of the model's card."""
-    if tables[0].suffix.lower() == ".toml":
-        refuse_other_split(manifest, card.training.split_digest, card.name, str(tables[0]))
 
 
 def _select(manifest: Manifest, side: Split, tables: Sequence[Path]) -> Manifest:

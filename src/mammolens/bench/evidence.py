@@ -109,8 +109,6 @@ class Evidence:
 
         Parameters
         ----------
-        sample
-            The units that are judged.
         fit
             From labels and scores, both (m,), to a rule.
         apply

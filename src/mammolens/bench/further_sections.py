@@ -1,8 +1,8 @@
-"""The sections of an evaluation on subgroups, localisation, example cases and altered pictures.
+"""The sections of an evaluation that exist once, over all data sets together.
 
-They are computed over all data sets together. Localisation, the audit and example cases are always
-included. Altered pictures, remedies and the source probe take more time and are included on
-request.
+`bench.sections` has those that are also computed for each data set. Here, localisation, the audit
+and example cases are always included. Altered pictures, remedies and the source probe take more
+time and are included on request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mammolens.bench.settings import Settings
 from mammolens.errors import ConfigError
 from mammolens.model import ModelPackage
 
-__all__ = ["check_requests", "further_sections", "write_report_of"]
+__all__ = ["check_requests", "further_sections"]
 
 
 def further_sections(
@@ -39,8 +39,6 @@ def further_sections(
         The model that scored the images; ``None`` if the scores were read from a file.
     out
         Folder of the evaluation, for ``cases/``.
-    on_progress
-        Called with (images done, number of images) by sections that read pictures again.
     seen
         As for `write_cases`.
 
@@ -64,7 +62,7 @@ def further_sections(
         card = _needed(package, "--mitigate").card
         found["mitigation"] = mitigation_section(results, card, asked.remedy, asked.by, **how)
     records = [one.record for one in results]
-    if asked.altered:
+    if asked.altered:  # 0: not requested
         from mammolens.bench.auditing.robustness import robustness_section
 
         found["robustness"] = robustness_section(
@@ -105,24 +103,6 @@ def check_requests(settings: Settings, package: ModelPackage | None) -> None:
     ):
         if asked:
             _needed(package, option).card.for_breasts()
-
-
-def write_report_of(out: Path) -> tuple[tuple[Path, ...], str | None]:
-    """Write the report of an evaluation's folder, or give the reason why there is none.
-
-    Raises
-    ------
-    StorageError
-        If the folder cannot be written.
-    """
-    from mammolens.bench.report import write_report
-    from mammolens.bench.report.run_folder import need_extra
-
-    try:
-        need_extra()
-    except ConfigError as lack:
-        return (), f"no report was written: {lack}"
-    return write_report(out), None
 
 
 def _needed(package: ModelPackage | None, option: str) -> ModelPackage:

@@ -33,12 +33,7 @@ from mammolens.metrics import (
 )
 from mammolens.metrics.bootstrap import FEW, mean_statistic
 
-__all__ = [
-    "FALSE_MARKS",
-    "figure_json",
-    "localisation_figures",
-    "localisation_section",
-]
+__all__ = ["figure_json", "localisation_figures", "localisation_section"]
 
 FALSE_MARKS: Final = (0.25, 0.5, 1.0, 2.0)
 """False marks per image at which the FROC curve is read."""
@@ -57,8 +52,6 @@ def localisation_section(
     ----------
     results
         Scored images; images without `ImageResult.marks` are only counted.
-    draws, seed
-        Of the bootstrap over patients.
 
     Returns
     -------
@@ -89,8 +82,6 @@ def localisation_figures(
     read
         Records and the readings of their maps; scores of findings are multiples of the level from
         which a finding counts.
-    draws, seed
-        Of the bootstrap over patients.
     """
 
     def bounded(statistic: Statistic, who: Sequence[str]) -> dict[str, Any]:

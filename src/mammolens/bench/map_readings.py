@@ -16,15 +16,13 @@ import numpy.typing as npt
 
 from mammolens.analysis import locate
 from mammolens.core import Box, Finding, PreparedView
-from mammolens.data.lesion_masks import draw_lesion
-from mammolens.data.lesions import Lesion
+from mammolens.data.lesions import Lesion, draw_lesion
 from mammolens.data.manifest import Record
 from mammolens.metrics import MarkedImage, energy_in_lesion, points_at_lesion
 
 __all__ = [
     "RULES",
     "TARGETS",
-    "Aim",
     "LesionReading",
     "MapReading",
     "box_holds",

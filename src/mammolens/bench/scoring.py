@@ -26,7 +26,6 @@ from mammolens.prefetching import prefetch
 from mammolens.preprocess import InputConfig, RegionConfig
 
 __all__ = [
-    "OnScored",
     "breast_size",
     "refused_result",
     "results_from_probabilities",
@@ -62,8 +61,6 @@ def score_records(
         Rows of a manifest; for a model of lesions those of `data.regions.region_records`.
     jobs
         Number of images that are decoded at the same time.
-    on_progress
-        Called with (images done, number of images).
     on_scored
         Called with each scored image and its picture, in order.
 

@@ -19,6 +19,7 @@ from mammolens.metrics import (
     threshold_at_specificity,
 )
 from mammolens.metrics.checks import check_fraction
+from mammolens.spelling import check_known
 
 __all__ = ["Remedy", "Settings", "WantedPoint", "parse_point", "read_split"]
 
@@ -70,8 +71,6 @@ class Settings:
 
     Parameters
     ----------
-    points
-        Wanted operating points.
     prevalence
         Share of patients with cancer for which PPV, NPV, recall rate, net benefit and workload are
         stated.
@@ -186,14 +185,8 @@ def read_split(name: str | None, keyword: str = "split") -> Split | None:
     """
     if name is None:
         return None
-    try:
-        return Split(name)
-    except ValueError as error:
-        raise ConfigError(
-            f"there is no split called {name!r}",
-            keyword=keyword,
-            remedy=f"Use one of {', '.join(side.value for side in Split)}",
-        ) from error
+    check_known(name, [side.value for side in Split], "split", keyword)
+    return Split(name)
 
 
 def _parse_remedy(text: str) -> tuple[Remedy, str]:

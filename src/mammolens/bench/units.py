@@ -36,7 +36,6 @@ from mammolens.model import AgePrior, shift_odds
 
 __all__ = [
     "LABELS",
-    "SCORES",
     "TASKS",
     "UNITS",
     "UNIT_PLURALS",
@@ -167,17 +166,7 @@ class Sample:
 
 
 def units_of(results: Iterable[ImageResult], task: str, unit: str) -> list[Unit]:
-    """Pool images into the labelled units of a task, by the rules of this module.
-
-    Parameters
-    ----------
-    results
-        Images in any order.
-    task
-        One of `TASKS`.
-    unit
-        One of `UNITS`.
-    """
+    """Pool images into the labelled units of a task, by the rules of this module."""
     groups: dict[Hashable, list[ImageResult]] = {}
     for result in results:
         groups.setdefault(unit_key(result.record, unit), []).append(result)
@@ -210,13 +199,6 @@ def figures(
 
     `n` counts the units with a known label and a score. `auc` is ``None`` where labels are of one
     class, and `note` says so; on thin data `note` qualifies the interval.
-
-    Parameters
-    ----------
-    results
-        Images in any order.
-    draws, seed
-        Of the bootstrap over patients.
     """
     return {
         task: {
@@ -268,8 +250,6 @@ def resampled_json(
         By name, see `intervals_json`.
     labels, patients
         (n,); labels are only counted.
-    draws, seed
-        Of the bootstrap over patients.
     """
     found = patient_bootstraps(side_by_side(statistics), labels, patients, draws=draws, seed=seed)
     return intervals_json(found)

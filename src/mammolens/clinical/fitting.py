@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens import __version__
-from mammolens.clinical.dates import last_day
 from mammolens.clinical.fusion import Fusion, FusionInput
 from mammolens.clinical.fusion_table import FusionTable, read_fusion_table
+from mammolens.clinical.records import last_day
 from mammolens.core import ModelId
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (
@@ -32,7 +32,7 @@ from mammolens.metrics import (
     patient_bootstraps,
     sigmoid,
 )
-from mammolens.metrics.out_of_fold import patient_folds
+from mammolens.metrics.probability import patient_folds
 
 __all__ = ["added_log_odds", "evaluate_fusion", "fit_fusion", "judge", "out_of_fold_fusion"]
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from mammolens.clinical.files import read_item_table, read_items
 from mammolens.clinical.fusion import INPUTS, encode
 from mammolens.clinical.items import BIRTH_DATE
 from mammolens.clinical.records import choose_items, known_value
-from mammolens.clinical.table import read_item_table, read_items
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import log_odds
 

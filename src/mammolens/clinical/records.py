@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from mammolens.clinical.items import AGE_LIMITS, BIRTH_DATE, ITEMS, Value, show_value
 from mammolens.core import Caution, ClinicalItem, Laterality
+from mammolens.errors import InvalidManifest
+from mammolens.pathology.reports import day_of
+from mammolens.wording import printable
 
 __all__ = [
     "AGREEING_YEARS",
@@ -22,6 +25,8 @@ __all__ = [
     "choose_items",
     "item_words",
     "known_value",
+    "last_day",
+    "read_day",
 ]
 
 AGREEING_YEARS: Final = 2.0
@@ -175,6 +180,39 @@ def _contradiction(
     outcome = "none is the newest, so it is unknown" if tied else f"{newest.source} is the newest"
     text = f"{ITEMS[name].title}: {sources} contradict each other; {outcome}"
     return Caution("clinical_contradiction", text, doubt=name == "age")
+
+
+def last_day(now: datetime | None = None) -> date:
+    """Give the latest day that it is anywhere: a day after it is in the future everywhere."""
+    return ((now or datetime.now(UTC)).astimezone(UTC) + timedelta(hours=14)).date()
+
+
+def read_day(text: str, source: str, keyword: str, today: date) -> date | None:
+    """Read a day; an empty text gives ``None``.
+
+    Raises
+    ------
+    InvalidManifest
+        It is not a date, its day and month cannot be told apart, or it lies after `today`.
+    """
+    if not text.strip():
+        return None
+    found = day_of(text)
+    if found is None:
+        raise InvalidManifest(
+            f"{printable(text[:30])!r} is not a date",
+            source=source,
+            keyword=keyword,
+            remedy="Write dates as YYYY-MM-DD",
+        )
+    if found > today:
+        raise InvalidManifest(
+            f"{found} is in the future",
+            source=source,
+            keyword=keyword,
+            remedy="Correct the date in the source, or the clock of this machine",
+        )
+    return found
 
 
 def item_words(item: ClinicalItem) -> str:

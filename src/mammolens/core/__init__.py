@@ -7,6 +7,7 @@ Their arrays are read-only. ``None`` means unknown; it is never a guess and neve
 from __future__ import annotations
 
 from mammolens.core.clinical import ClinicalItem, Contribution, FusionResult, RiskStatement
+from mammolens.core.density import DENSITY_CATEGORIES, Density, DensityCategory
 from mammolens.core.geometry import Box, Geometry, turn_box
 from mammolens.core.images import (
     Caution,
@@ -48,12 +49,15 @@ from mammolens.core.quality import (
 from mammolens.core.views import Display, Overview, PreparedView
 
 __all__ = [
+    "DENSITY_CATEGORIES",
     "Box",
     "BreastPrediction",
     "Caution",
     "ClinicalItem",
     "Contribution",
     "Criterion",
+    "Density",
+    "DensityCategory",
     "Display",
     "Exam",
     "Finding",

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import ConfigError, NotAnImage
+from mammolens.errors import ConfigError, MammolensError, NotAnImage
 
 __all__ = [
     "Caution",
@@ -304,6 +304,18 @@ class Unreadable:
     message: str
     source: Source | None = field(default=None, repr=False)
     kind: ObjectKind = ObjectKind.UNKNOWN
+
+    @classmethod
+    def of(
+        cls,
+        error: MammolensError,
+        path: str | None = None,
+        source: Source | None = None,
+        kind: ObjectKind = ObjectKind.UNKNOWN,
+    ) -> Unreadable:
+        """Make the entry of an input that raised an error, by default at the path that it names."""
+        place = (error.source or "") if path is None else path
+        return cls(place, type(error).__name__, str(error), source, kind)
 
 
 @dataclass(frozen=True)

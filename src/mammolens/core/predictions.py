@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.core.clinical import ClinicalItem, FusionResult, RiskStatement
+from mammolens.core.density import Density
 from mammolens.core.geometry import Box, Geometry
 from mammolens.core.images import (
     Caution,
@@ -95,6 +96,7 @@ class ImagePrediction:
     Maps are raw Grad-CAM values (h, w) ≥ 0 that cover the prepared frame. Divide them by
     `map_level` to compare images. `voi` and then `photometric` turn stored values into grey values.
     `measures` are finite numbers of the picture's quality by name, which are watched over time.
+    `density` are the probabilities of `DENSITY_CATEGORIES`; ``None`` if the model has no head.
     """
 
     ref: ImageRef
@@ -111,14 +113,16 @@ class ImagePrediction:
     voi: Window | VoiLut | None = None
     measures: Mapping[str, float] = field(default_factory=dict)
     quality: ImageQuality | None = None
+    density: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
 class BreastPrediction:
-    """Result of one breast, from all its views."""
+    """Result of one breast, from all its views; `density` is ``None`` where it is unknown."""
 
     laterality: Laterality | None
     scores: Scores
+    density: Density | None = None
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,8 @@ class Prediction:
     `clinical` is what is known of the patient beside the images. `fusion` says how it changed the
     scores, and is ``None`` if it changed nothing. `risk` is a statement of its own, and no part of
     the scores. `quality` are the criteria of the exam; those of an image are with the image.
+    `density` is that of the denser breast as the model states it, ``None`` where it is unknown. It
+    stands beside a density in `clinical`, and influences neither scores nor category.
     """
 
     patient_id: str | None
@@ -159,6 +165,7 @@ class Prediction:
     fusion: FusionResult | None = None
     risk: RiskStatement | None = None
     quality: tuple[Criterion, ...] = ()
+    density: Density | None = None
 
     def __post_init__(self) -> None:
         if (self.scores is None) != (self.category is TriageCategory.FAILED):

@@ -111,25 +111,12 @@ class CheckReport:
             "patients": self.n_patients,
             "sound": self.sound,
             "findings": [
-                {
-                    "severity": f.severity.value,
-                    "code": f.code,
-                    "dataset": f.dataset,
-                    "message": f.message,
-                    "remedy": f.remedy,
-                    "figures": dict(f.figures),
-                    "images": list(f.images),
-                    "patients": list(f.patients),
-                    "details": list(f.details),
-                }
+                {**vars(f), "severity": f.severity.value, "figures": dict(f.figures)}
                 for f in self.findings
             ],
             "probes": [
                 {
-                    "dataset": p.dataset,
-                    "trait": p.trait,
-                    "task": p.task,
-                    "telling": p.telling,
+                    **vars(p),
                     "auc": {"value": p.auc.value, "low": p.auc.low, "high": p.auc.high},
                     "n": p.auc.n,
                     "n_positive": p.auc.n_positive,
@@ -154,8 +141,6 @@ def finding(
 
     Parameters
     ----------
-    code
-        The entry of that file.
     records
         The images that show the fault; each image and patient is named once.
     severity

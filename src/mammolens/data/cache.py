@@ -156,8 +156,6 @@ def build_cache(
         takes ``n * height * width`` bytes, which are reserved before the work begins.
     jobs
         Number of threads; each decodes one image at a time.
-    on_progress
-        Called with (images done, number of images) after each image.
 
     Raises
     ------

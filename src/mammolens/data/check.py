@@ -14,15 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mammolens import DISCLAIMER
-from mammolens.data._check_report import (
-    CheckFinding,
-    CheckReport,
-    Probe,
-    Severity,
-    finding,
-)
-from mammolens.data._lesion_checks import lesion_findings, side_findings
+from mammolens.data._check_report import CheckFinding, CheckReport, Severity, finding
 from mammolens.data._picture_measures import (
+    MaskFacts,
     PictureMeasures,
     Seen,
     Unreadable,
@@ -30,21 +24,15 @@ from mammolens.data._picture_measures import (
 )
 from mammolens.data._same_pictures import TURNS, find_same_pictures
 from mammolens.data._table_checks import label_findings, patient_findings
+from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.persons import NO_LINKS, Patient, person_key
 from mammolens.data.shortcut_probes import leak_findings, probe_labels, probe_sources
-from mammolens.data.synthetic import synthetic_warnings
+from mammolens.data.summary import synthetic_warnings
 from mammolens.files import storage, write_whole
 from mammolens.prefetching import prefetch
 
-__all__ = [
-    "CheckFinding",
-    "CheckReport",
-    "Probe",
-    "Severity",
-    "check_manifest",
-    "write_report",
-]
+__all__ = ["CheckReport", "Severity", "check_manifest", "write_report"]
 
 _ORDER = tuple(Severity)
 
@@ -64,8 +52,6 @@ def check_manifest(
         Number of pictures that are decoded at the same time.
     same_person
         Identifiers of the same person, from `mammolens.data.persons.read_persons`.
-    on_progress
-        Called with (pictures done, number of pictures).
 
     Returns
     -------
@@ -88,7 +74,10 @@ def check_manifest(
     ]
     probes = (*probe_labels(seen), *probe_sources(seen))
     findings = (
-        *_synthetic(records),
+        *(
+            finding("synthetic_data", words={"words": words.removeprefix("WARNING: ")})
+            for words in synthetic_warnings(record.dataset for record in records)
+        ),
         *_unread(records, looks),
         *patient_findings(records, same_person),
         *_copies(seen, same_person),
@@ -122,11 +111,6 @@ def write_report(report: CheckReport, path: Path) -> Path:
             path.write_text(text + "\n", "utf-8")
             return path
         return write_whole(path, text + "\n")
-
-
-def _synthetic(records: Sequence[Record]) -> Iterator[CheckFinding]:
-    for words in synthetic_warnings(record.dataset for record in records):
-        yield finding("synthetic_data", words={"words": words.removeprefix("WARNING: ")})
 
 
 def _unread(
@@ -209,3 +193,125 @@ def _copy_code(one: Record, other: Record, same_person: Mapping[Patient, str]) -
     if person_key(one.patient, same_person) != person_key(other.patient, same_person):
         return "copy_across_patients"
     return "copy_within_patient"
+
+
+_FEWEST_SIDES = 10
+"""Pictures with a clear chest wall that a group must have to be judged."""
+_WHOLE_PICTURE = 0.95
+"""Share of the picture from which a mask counts as covering all of it."""
+
+
+def lesion_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
+    """Find lesions whose place or label cannot be right."""
+    cases: dict[str, list[tuple[Record, str]]] = defaultdict(list)
+    for record, picture in seen:
+        for code, words in _lesion_faults(record, picture):
+            cases[code].append((record, words))
+    for code, found in cases.items():
+        yield finding(
+            code,
+            (record for record, _ in found),
+            details=(f"{record.image_name}: {words}" for record, words in found),
+        )
+
+
+def side_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
+    """Find lateralities and views that contradict the file, or the place of the chest wall."""
+    for name, code in (("laterality", "laterality"), ("view_position", "view")):
+        wrong = [
+            (record, picture)
+            for record, picture in seen
+            if None not in (values := {getattr(record, name), getattr(picture, name)})
+            and len(values) == 2
+        ]
+        if wrong:
+            yield finding(
+                f"{code}_contradicts_file",
+                (record for record, _ in wrong),
+                details=(
+                    f"{r.image_name}: table {getattr(r, name).value}, file {getattr(p, name).value}"
+                    for r, p in wrong
+                ),
+            )
+    groups: dict[tuple[str, str | None], list[Seen]] = defaultdict(list)
+    for record, picture in seen:
+        machine = record.machine or picture.manufacturer
+        groups[record.dataset, machine].append((record, picture))
+    for (dataset, machine), kept in groups.items():
+        place = dataset if machine is None else f"{dataset}, machine {machine}"
+        yield from _chest_walls(place, dataset, kept)
+
+
+def _lesion_faults(record: Record, picture: PictureMeasures) -> Iterator[tuple[str, str]]:
+    marked = bool(record.lesions) or record.lesion_centre_px is not None
+    if marked and record.tumour is False:
+        yield "lesion_on_normal", "labelled normal"
+    if record.malignant is False and any(lesion.malignant for lesion in record.lesions):
+        yield "lesion_contradicts_label", "labelled not malignant"
+    if record.lesion_centre_px is not None and not record.lesions:
+        yield from _outside((*record.lesion_centre_px, *record.lesion_centre_px), picture)
+    for lesion, mask in zip(record.lesions, picture.masks, strict=True):
+        yield from _mask_faults(mask, picture) if mask is not None else _extent(lesion, picture)
+
+
+def _extent(lesion: Lesion, picture: PictureMeasures) -> Iterator[tuple[str, str]]:
+    if lesion.circle_source_px is not None and not lesion.circle_source_px[2] > 0:
+        yield "lesion_without_extent", f"a radius of {lesion.circle_source_px[2]:g}"
+        return
+    box = lesion.bounds_source_px
+    if box is None:
+        return
+    if not (box[2] > box[0] and box[3] > box[1]):
+        yield "lesion_without_extent", f"a box {box}"
+        return
+    yield from _outside(box, picture)
+
+
+def _outside(
+    box: tuple[float, float, float, float], picture: PictureMeasures
+) -> Iterator[tuple[str, str]]:
+    """Yield a fault if the centre is outside the picture; a part of a lesion may be outside."""
+    row, col = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    rows, cols = picture.shape_px
+    if not (0 <= row <= rows and 0 <= col <= cols):
+        yield "lesion_outside", f"centre at row {row:g}, column {col:g} of {rows} x {cols}"
+
+
+def _mask_faults(
+    mask: MaskFacts | Unreadable, picture: PictureMeasures
+) -> Iterator[tuple[str, str]]:
+    if isinstance(mask, Unreadable):
+        yield "mask_unreadable", mask.reason
+        return
+    if mask.shape != picture.shape_px:
+        sizes = (" x ".join(map(str, shape)) for shape in (mask.shape, picture.shape_px))
+        yield "mask_of_other_size", " on ".join(sizes)
+    if mask.share == 0:
+        yield "mask_empty", "no pixel is marked"
+    elif mask.share > _WHOLE_PICTURE:
+        yield "mask_covers_all", f"{mask.share:.0%} of it is marked"
+
+
+def _chest_walls(place: str, dataset: str, seen: Sequence[Seen]) -> Iterator[CheckFinding]:
+    """Compare the edge at which the chest wall is seen with the laterality.
+
+    In stored pictures a left breast has its chest wall at the left edge (PS3.3 C.7.6.1.1.1, with a
+    patient orientation of anterior along the rows). The shares 0.2 and 0.8 are chosen by hand.
+    """
+    clear = [(r, p) for r, p in seen if r.laterality is not None and p.chest_wall is not None]
+    if len(clear) < _FEWEST_SIDES:
+        return
+    odd = [r for r, p in clear if p.chest_wall is not r.laterality]
+    if not odd:
+        return
+    share = len(odd) / len(clear)
+    single = share <= 0.2
+    code = "mirrored_set" if share > 0.8 else "sides_unrelated"
+    yield finding(
+        "side_contradicts_picture" if single else code,
+        odd if single else (),
+        dataset=dataset,
+        words={"place": place},
+        share=share,
+        n=len(clear),
+    )

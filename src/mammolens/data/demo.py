@@ -3,7 +3,7 @@
 No picture shows a real person. A picture has a breast-like shape with cloudy tissue, and in oblique
 views a muscle. Some have a smooth round spot (labelled benign) or a bright star-shaped spot
 (labelled malignant). What a model learns from them says nothing about mammograms. Every page that
-uses them has a warning (`mammolens.data.synthetic`).
+uses them has a warning (`mammolens.data.summary`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mammolens.core import Box, Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.manifest_writer import SIDE_TABLE, write_manifest
-from mammolens.data.synthetic import DEMO_DATASET
+from mammolens.data.summary import DEMO_DATASET
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.files import storage, write_whole
 
@@ -71,8 +71,6 @@ def write_demo(
         A new or empty folder, or one that this function has written before.
     seed
         Seed of all random draws: the same seed gives the same pictures and labels.
-    on_progress
-        Called with (pictures done, number of pictures).
 
     Returns
     -------

@@ -60,7 +60,8 @@ def write_manifest(manifest: Manifest, path: Path) -> tuple[Path, ...]:
             remedy="Use another name",
         )
     home = Path(os.path.abspath(path.parent))  # noqa: PTH100 (links stay as they are)
-    records = [_with_full_paths(record) for record in manifest.records]
+    # Links stay as they are.
+    records = [_with_paths(r, lambda p: Path(os.path.abspath(p))) for r in manifest.records]  # noqa: PTH100
     side = home / SIDE_TABLE
     lesions = _merge_lesions(side, records)
     with storage(path, "the table"):
@@ -76,10 +77,6 @@ def write_manifest(manifest: Manifest, path: Path) -> tuple[Path, ...]:
                 (folder / SIDE_TABLE).replace(side)
             (folder / path.name).replace(path)
     return (path, path.parent / SIDE_TABLE) if rows else (path,)
-
-
-def _with_full_paths(record: Record) -> Record:
-    return _with_paths(record, lambda path: Path(os.path.abspath(path)))  # noqa: PTH100
 
 
 def _with_paths(record: Record, change: Callable[[Path], Path]) -> Record:

@@ -18,14 +18,9 @@ import numpy.typing as npt
 from mammolens.data._check_report import CheckFinding, Probe, Severity, finding
 from mammolens.data._picture_measures import BORDER, ORIENTATION, Seen
 from mammolens.metrics import auc, auc_interval
-from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
+from mammolens.metrics.probability import out_of_fold, patient_folds
 
-__all__ = [
-    "Seen",
-    "leak_findings",
-    "probe_labels",
-    "probe_sources",
-]
+__all__ = ["leak_findings", "probe_labels", "probe_sources"]
 
 Float = npt.NDArray[np.float64]
 

@@ -20,6 +20,7 @@ from itertools import chain
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.persons import NO_LINKS, Patient, person_key, unknown_identities
 from mammolens.errors import ConfigError, InvalidManifest, PatientLeak
+from mammolens.spelling import check_known
 
 __all__ = [
     "fold_patients",
@@ -201,13 +202,7 @@ def hold_out_source(
         If another source shows the same patients under other identifiers and `same_person` does
         not link them.
     """
-    names = sorted({record.dataset for record in manifest.records})
-    if dataset not in names:
-        raise ConfigError(
-            f"the table has no data set {dataset!r}",
-            keyword="dataset",
-            remedy=f"Use one of {', '.join(names)}",
-        )
+    check_known(dataset, (record.dataset for record in manifest.records), "data set", "dataset")
     own = {person_key(r.patient, same_person) for r in manifest.records if r.dataset == dataset}
     others = {r.patient for r in manifest.records if person_key(r.patient, same_person) not in own}
     if not others:
@@ -282,13 +277,10 @@ def _strata(
         patients = sorted({record.patient for record in own})
         sources = tuple(sorted({record.dataset for record in own}))
         outcome = any(record.malignant is True for record in own)
-        strata[sources, outcome].append((_rank(patients[0], seed), patients))
+        rank = hashlib.sha256(repr((seed, *patients[0])).encode()).hexdigest()
+        strata[sources, outcome].append((rank, patients))
     for persons in strata.values():
         yield [patients for _, patients in sorted(persons)]
-
-
-def _rank(patient: Patient, seed: int) -> str:
-    return hashlib.sha256(repr((seed, *patient)).encode()).hexdigest()
 
 
 def _too_few(message: str, keyword: str, change: str) -> InvalidManifest:

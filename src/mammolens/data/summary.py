@@ -1,14 +1,22 @@
-"""Counts of a manifest: images and patients by data set, label, view, laterality and split."""
+"""Counts of a manifest by data set, label, view and split, and warnings of synthetic pictures."""
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from mammolens.data.manifest import Manifest, Record
 
-__all__ = ["LABEL_WORDS", "CountRow", "count_images", "label_word"]
+__all__ = [
+    "DEMO_DATASET",
+    "LABEL_WORDS",
+    "CountRow",
+    "count_images",
+    "label_word",
+    "synthetic_warnings",
+]
 
 LABEL_WORDS: Final = {
     (True, True): "malignant",
@@ -62,3 +70,37 @@ def count_images(manifest: Manifest) -> tuple[CountRow, ...]:
         CountRow(*key, len(patients), len(set(patients)))
         for key, patients in sorted(patients_of.items())
     )
+
+
+DEMO_DATASET: Final = "synthetic-demo"
+_MARK: Final = "synthetic"
+
+
+def synthetic_warnings(datasets: Iterable[str]) -> list[str]:
+    """Give the warning that every page, report and terminal must show with synthetic data.
+
+    Parameters
+    ----------
+    datasets
+        Names of data sets. A data set is synthetic if its name begins with ``synthetic``.
+
+    Returns
+    -------
+    list of str
+        One warning, or an empty list if no data set is synthetic.
+
+    Examples
+    --------
+    >>> synthetic_warnings(["inbreast"])
+    []
+    >>> synthetic_warnings(["synthetic-demo", "inbreast"])[0][:40]
+    'WARNING: SYNTHETIC data (synthetic-demo)'
+    """
+    named = sorted({name for name in datasets if name.casefold().startswith(_MARK)})
+    if not named:
+        return []
+    return [
+        f"WARNING: SYNTHETIC data ({', '.join(named)}): there are no patients; a program made the "
+        "pictures and labels. These figures mean nothing clinically; they only show how the "
+        "commands work"
+    ]

@@ -242,4 +242,4 @@ def unreadable_file(
     """Make the entry of a refused file, with its header if that could be read."""
     source = Source(info.ref, info.header) if info is not None else None
     kind = info.kind if info is not None else ObjectKind.UNKNOWN
-    return Unreadable(file.name, type(error).__name__, str(error), source, kind)
+    return Unreadable.of(error, file.name, source, kind)

@@ -7,16 +7,15 @@ picture.
 
 The parts: `reader` (chooses by the first bytes), `dicom`, `raster` (PNG, JPEG, PGM, TIFF),
 `photographs` (in colour, of films on a light box), `ljpeg` and `ics` (DDSM films), `decoders`
-(compressed streams), `pixel_trust` (checks the decoded numbers), `names`, `side_tables`,
-`descriptions` and `vocabulary` (laterality and view from names, tables and texts), `ages`.
+(compressed streams), `pixel_trust` (checks the decoded numbers), `names`, `descriptions` and
+`vocabulary` (laterality and view from names, tables and texts), `ages`.
 """
 
 from __future__ import annotations
 
 from mammolens.images.files import ImageFile, find_files, walk_files
-from mammolens.images.masks import read_mask
 from mammolens.images.photographs import Photograph, read_photograph
-from mammolens.images.picture_facts import PictureFacts, read_facts
+from mammolens.images.picture_facts import PictureFacts, read_facts, read_mask
 from mammolens.images.reader import HeaderInfo, identify, may_be_image, read_header, read_image
 
 __all__ = [

@@ -36,10 +36,10 @@ def list_members(path: Path) -> tuple[list[str], list[Unreadable]]:
         with open_zip(path) as archive:
             infos = [i for i in archive.infolist() if i.filename and not i.is_dir()]
     except ZipTooLarge as error:
-        return [], [_refused(_too_large(error, str(path)))]
+        return [], [Unreadable.of(_too_large(error, str(path)))]
     except BROKEN_ZIP as error:
         return [], [
-            _refused(
+            Unreadable.of(
                 NotAnImage(
                     f"the zip archive is damaged ({error})",
                     source=str(path),
@@ -49,14 +49,14 @@ def list_members(path: Path) -> tuple[list[str], list[Unreadable]]:
         ]
     whole = _archive_refusal(infos, str(path))
     if whole is not None:
-        return [], [_refused(whole)]
+        return [], [Unreadable.of(whole)]
     members, refused = [], []
     for info in sorted(infos, key=lambda i: i.filename):
         reason = _member_refusal(info, f"{path}!{info.orig_filename}")
         if reason is None:
             members.append(info.filename)
         else:
-            refused.append(_refused(reason))
+            refused.append(Unreadable.of(reason))
     return members, refused
 
 
@@ -155,7 +155,3 @@ def _too_large(error: ZipTooLarge, source: str) -> UnsupportedImage:
         source=source,
         remedy="Unpack it first, and send the folder",
     )
-
-
-def _refused(error: InputError) -> Unreadable:
-    return Unreadable(error.source or "", type(error).__name__, str(error))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mammolens.core import Unreadable
-from mammolens.errors import InputError, NotAnImage, UnsupportedImage
+from mammolens.errors import NotAnImage, UnsupportedImage
 from mammolens.images import archives
 from mammolens.images.limits import MAX_BYTES
 
@@ -156,7 +156,7 @@ def _candidates(path: Path, unreadable: list[Unreadable]) -> Iterator[Path]:
     elif path.is_file():
         yield path
     else:
-        unreadable.append(_refused(NotAnImage(_absence(path), source=str(path))))
+        unreadable.append(Unreadable.of(NotAnImage(_absence(path), source=str(path))))
 
 
 def _absence(path: Path) -> str:
@@ -168,7 +168,7 @@ def _walk(folder: Path, unreadable: list[Unreadable]) -> Iterator[Path]:
         reason = NotAnImage(
             f"the folder cannot be read ({error.strerror})", source=str(error.filename)
         )
-        unreadable.append(_refused(reason))
+        unreadable.append(Unreadable.of(reason))
 
     for root, folders, names in os.walk(folder, onerror=note):
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
@@ -193,7 +193,3 @@ def _is_archive(path: Path) -> bool:
             return stream.read(4) == b"PK\x03\x04" and zipfile.is_zipfile(path)
     except OSError:
         return False
-
-
-def _refused(error: InputError) -> Unreadable:
-    return Unreadable(error.source or "", type(error).__name__, str(error))

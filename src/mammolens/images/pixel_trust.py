@@ -19,7 +19,7 @@ a table with n entries         too few                      not used, doubt `voi
 a table                        smooth when swapped          swapped, doubt `table_wrong`
 =============================  ===========================  =======================================
 
-`table_trust` checks the tables. `preprocess.picture_trust` then checks the picture with the grey
+`dicom.luts` checks the tables. `preprocess.picture_trust` then checks the picture with the grey
 scale of the header.
 """
 

@@ -25,12 +25,11 @@ from mammolens.core import (
     SourceHeader,
 )
 from mammolens.errors import NotAnImage, UnsupportedImage
-from mammolens.images.channels import merge_channels
 from mammolens.images.decoders import damaged, decoded
 from mammolens.images.decoders.jpeg import decode_jpeg, stream_size
 from mammolens.images.decoders.tiff import exif_orientation, tiff_form, turns_of
 from mammolens.images.dicom.views import name_cautions, named_side_and_view
-from mammolens.images.limits import check_content, size_refusal
+from mammolens.images.limits import check_content, check_size, merge_channels
 from mammolens.images.pixel_trust import ordered_bytes
 
 __all__ = ["describe_raster", "looks_like_raster", "read_raster"]
@@ -137,7 +136,7 @@ def _png(data: bytes, source: str) -> Decoded:
 
     plain, exif = _critical_chunks(data, source)
     columns, rows = struct.unpack_from(">II", plain, 16)
-    _check_size(rows, columns, source)
+    check_size(rows, columns, source)
     return Decoded(_decoded(png_decode, plain, source), orientation=_orientation(exif))
 
 
@@ -165,7 +164,7 @@ def _critical_chunks(data: bytes, source: str) -> tuple[bytes, bytes]:
 
 def _jpeg(data: bytes, source: str) -> Decoded:
     size = stream_size(data, source)
-    _check_size(size.rows, size.columns, source)
+    check_size(size.rows, size.columns, source)
     return Decoded(decode_jpeg(data, source), orientation=_orientation(_exif_of_jpeg(data)))
 
 
@@ -194,7 +193,7 @@ def _tiff(data: bytes, source: str) -> Decoded:
     from imagecodecs import tiff_decode
 
     form = tiff_form(data, source)
-    _check_size(form.rows, form.columns, source)
+    check_size(form.rows, form.columns, source)
     pixels = _decoded(tiff_decode, data, source)
     if pixels.shape[:2] != (form.rows, form.columns) or pixels.dtype.kind != "u":
         raise damaged(f"the TIFF decodes to shape {pixels.shape}", source)
@@ -207,7 +206,7 @@ def _pgm(data: bytes, source: str) -> Decoded:
     if match is None:
         raise damaged("the PGM header is damaged", source)
     columns, rows, largest = (int(match[i]) for i in (2, 3, 4))
-    _check_size(rows, columns, source)
+    check_size(rows, columns, source)
     if not 0 < largest < 1 << 16:
         raise damaged(f"a PGM maximum of {largest} is impossible", source)
     dtype = np.dtype(np.uint8 if largest < 256 else ">u2")
@@ -235,12 +234,6 @@ def _plain_numbers(body: bytes, count: int, largest: int, source: str) -> Pixels
     if int(numbers.max()) > largest:
         raise damaged("the PGM has values above its maximum", source)
     return numbers
-
-
-def _check_size(rows: int, columns: int, source: str) -> None:
-    error = size_refusal(rows, columns, source)
-    if error is not None:
-        raise error
 
 
 def _decoded(decoder: Callable[[bytes], object], data: bytes, source: str) -> Pixels:

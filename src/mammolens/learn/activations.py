@@ -155,12 +155,8 @@ def build_activations(
     net
         Its first ``config.network.frozen_stages`` parts are taken as they are; it is left in
         evaluation mode.
-    cache
-        Prepared pictures.
     variants
         How many variants of each picture, 1 or more; see `variant`.
-    on_progress
-        Called with (maps done, number of maps).
 
     Raises
     ------

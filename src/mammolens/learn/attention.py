@@ -46,13 +46,6 @@ class GatedAttention(nn.Module):
         gradient with respect to cell i is
         ``a_i G + Vᵀ(c_i w * s_i * (1 - t_i²)) + Uᵀ(c_i w * t_i * s_i * (1 - s_i))``.
 
-        Parameters
-        ----------
-        maps
-            (B, K, h, w).
-        gradient
-            (B, K).
-
         Returns
         -------
         (B, K), summed over the cells.

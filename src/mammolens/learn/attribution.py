@@ -33,13 +33,12 @@ from mammolens.errors import ConfigError
 from mammolens.learn.grad_cam import ScoreAndExplain
 from mammolens.learn.network import MammoNet
 from mammolens.model import STRIDE
-from mammolens.spelling import did_you_mean
+from mammolens.spelling import check_known
 
 __all__ = [
     "METHODS",
     "Costs",
     "LogOdds",
-    "Look",
     "Method",
     "choose_methods",
     "look_at",
@@ -121,12 +120,7 @@ def choose_methods(names: Sequence[str]) -> dict[str, Method]:
         If a method does not exist; the message proposes the nearest name.
     """
     for name in names:
-        if name not in METHODS:
-            raise ConfigError(
-                f"there is no method {name!r}",
-                keyword="methods",
-                remedy=did_you_mean(name, METHODS),
-            )
+        check_known(name, METHODS, "method", "methods")
     wanted = {"grad_cam", *(names or METHODS)}
     return {name: method for name, method in METHODS.items() if name in wanted}
 

@@ -21,7 +21,7 @@ from mammolens.data.manifest import Record
 from mammolens.errors import InvalidManifest
 from mammolens.learn.augment import apply_augmentation, apply_to_mask, draw_augmentation
 from mammolens.learn.config import RunConfig
-from mammolens.learn.lesion_targets import UNKNOWN, cell_targets, lesion_masks
+from mammolens.learn.loss import UNKNOWN, cell_targets, lesion_masks
 from mammolens.learn.processes import ONE_PROCESS, Processes
 from mammolens.model import STRIDE
 
@@ -141,7 +141,9 @@ def draw_batch(
         cache, at = (training.learned, row) if row < count else (training.marked, row - count)
         assert cache is not None
         picture = apply_augmentation(cache.picture(at), change)
-        pictures.append(picture if picture.shape == size else _reduced(picture, size))
+        if picture.shape != size:
+            picture = np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA))
+        pictures.append(picture)
         if train.map_weight > 0:
             cells = size[0] // STRIDE, size[1] // STRIDE
             mask = training.masks.get(row)
@@ -201,10 +203,6 @@ def _within_cells(
         sums[cell] += factor  # type: ignore[assignment]
     counts = Counter(cells)
     return factors * np.array([counts[cell] / sums[cell] for cell in cells], np.float64)
-
-
-def _reduced(picture: npt.NDArray[np.uint8], size: tuple[int, int]) -> npt.NDArray[np.uint8]:
-    return np.asarray(cv2.resize(picture, size[::-1], interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _size(config: RunConfig, epoch: int, place: int) -> tuple[int, int]:

@@ -86,7 +86,8 @@ def refuse_other_run(config: RunConfig, manifest: Manifest, out: Path) -> None:
             remedy="Give another folder with --out, or delete state.pt to begin again",
         ) from error
     was, now = _flat(earlier), _flat(config)
-    changed = [key for key in now if now[key] != was.get(key) and not _may_change(key)]
+    fixed = [key for key in now if not {key, key.partition(".")[0]}.intersection(_FREE)]
+    changed = [key for key in fixed if now[key] != was.get(key)]
     if "train.epochs" in changed and now["train.epochs"] > was["train.epochs"]:
         changed.remove("train.epochs")  # see `learning_rates.plan_stretches`
     if changed:
@@ -264,10 +265,6 @@ def _flat(config: RunConfig) -> dict[str, Any]:
     return {key: value for key, value in dumped.items() if key not in sections} | inner
 
 
-def _may_change(key: str) -> bool:
-    return key in _FREE or key.partition(".")[0] in _FREE
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -280,18 +277,11 @@ def _commit() -> str | None:
     root = Path(__file__).parents[3]
     if not (root / ".git").exists():
         return None
-    command = [
-        "git",
-        "--no-optional-locks",
-        "-C",
-        str(root),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=12",
-    ]
+    command = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
+        answer = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, check=True, timeout=30
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return answer.stdout.strip() or None

@@ -30,11 +30,11 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 
 from mammolens.errors import InvalidManifest
-from mammolens.learn._npz import read_npz, write_npz
 from mammolens.learn.classifiers import CLASSIFIERS, Classifier
+from mammolens.learn.feature_store import read_npz, write_npz
 from mammolens.metrics import auc_within, sigmoid
 
-__all__ = ["Fitted", "Sample", "cached_fit", "fit", "source_auc"]
+__all__ = ["Fitted", "Sample", "fit", "source_auc"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -85,6 +85,7 @@ def fit(
     *,
     folds: int = 5,
     seed: int = 0,
+    kept_in: Path | None = None,
     on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> Fitted:
     """Tune, train and calibrate a classifier, and score other pictures.
@@ -93,24 +94,28 @@ def fit(
     ----------
     name
         One of `CLASSIFIERS`.
-    training
-        Rows with known labels.
     others
         Float (m, d), features to score.
     folds, seed
         Number of folds of patients, 2 or more, and the seed of folds and classifiers.
-    on_progress
-        Called with (searches done, number of searches).
+    kept_in
+        Folder of results; an earlier result for the same rows and settings is read from it. The
+        name of each file is the digest of all inputs.
 
     Raises
     ------
     InvalidManifest
         If a class has too few patients for the folds, or no source has both classes.
+    StorageError
+        If the folder cannot be written.
 
     Source
     ------
     Cawley and Talbot 2010 (nested search), JMLR 11:2079–2107. Platt 1999 (sigmoid).
     """
+    path = kept_in / f"{_digest(name, training, others, folds, seed)}.npz" if kept_in else None
+    if path and (kept := _read(path, len(training.labels), len(others))) is not None:
+        return kept
     classifier = CLASSIFIERS[name]
     _refuse_thin(training, folds)
     cuts = _cut(training, folds, seed)
@@ -124,37 +129,8 @@ def fit(
     scores = _trained(classifier, chosen, training, seed)(others)
     on_progress(folds + 1, folds + 1)
     sigmoid = _sigmoid(raw, training.labels)
-    return Fitted(sigmoid(raw), sigmoid(scores), chosen, tuple(choices))
-
-
-def cached_fit(
-    name: str,
-    training: Sample,
-    others: npt.NDArray[np.float32],
-    root: Path,
-    *,
-    folds: int = 5,
-    seed: int = 0,
-    on_progress: Callable[[int, int], None] = lambda *_: None,
-) -> Fitted:
-    """Fit as `fit` does, or read an earlier result for the same rows and settings.
-
-    Parameters
-    ----------
-    root
-        Folder of results; the name of each file is the digest of all inputs.
-
-    Raises
-    ------
-    InvalidManifest
-        As `fit`.
-    StorageError
-        If the folder cannot be written.
-    """
-    path = root / f"{_digest(name, training, others, folds, seed)}.npz"
-    found = _read(path, len(training.labels), len(others))
-    if found is None:
-        found = fit(name, training, others, folds=folds, seed=seed, on_progress=on_progress)
+    found = Fitted(sigmoid(raw), sigmoid(scores), chosen, tuple(choices))
+    if path:
         _write(path, found)
     return found
 

@@ -1,7 +1,11 @@
-"""The configuration of a training run: its TOML file, and the tables that the file names."""
+"""The configuration of a training run: its TOML file, and the tables that the file names.
+
+Settings of the run decide the split of a table, the rows that are kept, and the side of each row.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tomllib
 from collections.abc import Sequence
@@ -10,11 +14,17 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-from mammolens.data.manifest import Manifest, Split
+from mammolens.data.manifest import Manifest, Record, Split
+from mammolens.data.persons import NO_LINKS, read_persons
 from mammolens.data.regions import region_records
-from mammolens.data.splits import split_patients
+from mammolens.data.splits import (
+    fold_patients,
+    hold_out_source,
+    official_split,
+    refuse_leak,
+    split_patients,
+)
 from mammolens.errors import ConfigError
-from mammolens.learn.run_split import keep_training_share, put_on_sides
 from mammolens.learn.sections import (
     AugmentConfig,
     CardConfig,
@@ -26,7 +36,7 @@ from mammolens.learn.sections import (
 )
 from mammolens.model.card import NAME_PATTERN, VERSION_PATTERN
 from mammolens.preprocess import InputConfig, PreprocessConfig, RegionConfig
-from mammolens.spelling import did_you_mean
+from mammolens.spelling import check_known, did_you_mean
 
 __all__ = [
     "RunConfig",
@@ -97,10 +107,6 @@ def load_manifest(config: RunConfig) -> Manifest:
     """Read the run's tables without the excluded machines, and put every patient on a side.
 
     For a model of lesions, the records are lesions with a known label (see `data.regions`).
-
-    Raises
-    ------
-    InvalidManifest, PatientLeak, ConfigError
     """
     return choose_records(config, read_tables(config))
 
@@ -186,3 +192,72 @@ def _nearest(loc: tuple[int | str, ...], kind: str) -> str | None:
         else:
             model = get_args(model)[1]  # the type of the values of a dict
     return did_you_mean(str(loc[-1]), model.model_fields)
+
+
+def put_on_sides(manifest: Manifest, data: DataConfig) -> Manifest:
+    """Put every patient on a side.
+
+    In order of precedence: a data set is held out (``leave_out``); one of several folds is held out
+    (``folds``; with ``official`` the folds are cut from the official training and validation
+    sides); the tables' own sides are used (``official``); or a share of the patients is held out
+    (``validation``). With ``inner_folds`` the training side is cut once more, and the patients that
+    the first cut holds out are left out.
+
+    Parameters
+    ----------
+    manifest
+        Sides that its records state are used with ``official`` only.
+
+    Raises
+    ------
+    InvalidManifest
+        If a side would be empty, or with ``official`` a record states no side.
+    PatientLeak
+        If a patient would be on two sides.
+    ConfigError
+        If no record is of the data set that is to be held out.
+    """
+    who = read_persons(data.persons) if data.persons else NO_LINKS
+    seed, share = data.split_seed, data.validation
+    if data.leave_out:
+        split = hold_out_source(manifest, data.leave_out, same_person=who)
+    elif data.folds:
+        if data.official:
+            manifest = official_split(manifest, same_person=who)
+            manifest = manifest.select(where=lambda record: record.split is not Split.TEST)
+        split = fold_patients(manifest, data.folds, seed, same_person=who)[data.fold]
+    elif data.official:
+        split = official_split(manifest, validation=share, seed=seed, same_person=who)
+    else:
+        split = split_patients(manifest, validation=share, seed=seed, same_person=who)
+    if data.inner_folds:
+        rest = split.select(split=Split.TRAIN)
+        split = fold_patients(rest, data.inner_folds, seed, same_person=who)[data.inner_fold]
+    refuse_leak(split.records, who)
+    return split
+
+
+def keep_training_share(manifest: Manifest, data: DataConfig) -> Manifest:
+    """Leave out training patients beyond ``data.training_share`` of their data set.
+
+    Patients are chosen by a seeded hash of their identifier. Patients who are held out all stay.
+
+    Raises
+    ------
+    ConfigError
+        If no record is of a data set that is named there.
+    """
+    datasets = {record.dataset for record in manifest.records}
+    for name in data.training_share:
+        check_known(name, datasets, "data set", "data.training_share")
+
+    def wanted(record: Record) -> bool:
+        share = data.training_share.get(record.dataset, 1.0)
+        return record.split is not Split.TRAIN or _place(record, data.split_seed) < share
+
+    return manifest.select(where=wanted) if data.training_share else manifest
+
+
+def _place(record: Record, seed: int) -> float:
+    key = repr((seed, "training_share", *record.patient)).encode()
+    return int.from_bytes(hashlib.sha256(key).digest()[:8], "big") / 2.0**64

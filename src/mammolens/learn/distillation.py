@@ -52,8 +52,6 @@ def ask_teachers(
     ----------
     manifest
         The run's tables, every patient on a side.
-    records
-        The images to learn from.
     refresh
         Ask even if answers are kept, because they may come from an attempt with other settings. A
         resumed run, and every process but the first, uses the kept answers.

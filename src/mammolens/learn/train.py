@@ -21,15 +21,18 @@ from torch import Tensor, nn
 
 from mammolens.data.cache import PreparedCache
 from mammolens.errors import ConfigError
-from mammolens.learn._allocator import keep_freed_memory
 from mammolens.learn.averages import estimate_statistics, move_average
 from mammolens.learn.batches import Batch
 from mammolens.learn.checkpoint import read_state, write_best, write_run, write_state
 from mammolens.learn.config import RunConfig, read_run
 from mammolens.learn.inputs import (
     Inputs,
+    Material,
     kept_maps,
+    plan_run,
+    prepare_run,
     refuse_what_maps_cannot_give,
+    steps_of_pass,
     whole_pictures,
 )
 from mammolens.learn.learning_rates import (
@@ -39,13 +42,10 @@ from mammolens.learn.learning_rates import (
     rates_of,
     set_rates,
 )
-from mammolens.learn.lesion_targets import map_loss
-from mammolens.learn.loss import partial_label_loss, soft_label_loss
-from mammolens.learn.material import Material, plan_run, prepare_run, steps_of_pass
+from mammolens.learn.loss import map_loss, partial_label_loss, soft_label_loss
 from mammolens.learn.network import MammoNet, build_network, load_trunk
-from mammolens.learn.package_trunk import settle_statistics, unfold_trunk
 from mammolens.learn.pass_figures import Tally, judge_pass
-from mammolens.learn.predict import logits_of_rows
+from mammolens.learn.predict import keep_freed_memory, logits_of_rows
 from mammolens.learn.processes import (
     Processes,
     average_gradients,
@@ -55,6 +55,7 @@ from mammolens.learn.processes import (
     stopped_anywhere,
     sum_rows,
 )
+from mammolens.learn.rebuilt_network import settle_statistics, unfold_trunk
 from mammolens.learn.run_log import open_journal
 from mammolens.prefetching import prefetch
 
@@ -75,8 +76,6 @@ def train(
 
     Parameters
     ----------
-    config_path
-        The run's TOML file.
     out
         Run folder: ``run.json`` (resolved configuration and digests), ``state.pt`` (checkpoint),
         ``log.csv``, ``steps.csv``, ``curves.png``, ``best.safetensors`` and ``best.json`` (the

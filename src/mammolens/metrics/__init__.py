@@ -22,8 +22,11 @@ from mammolens.metrics.bootstrap import (
     side_by_side,
 )
 from mammolens.metrics.calibration import (
+    Isotonic,
+    added_log_odds,
     brier_statistic,
     calibration_line_statistics,
+    fit_isotonic,
     fit_temperature,
     log_loss_statistic,
 )
@@ -33,17 +36,6 @@ from mammolens.metrics.comparison import (
     delong_test,
     holm,
     mcnemar,
-)
-from mammolens.metrics.conformal import (
-    ConformalAnswer,
-    ConformalRule,
-    conformal_answers,
-    fit_conformal,
-)
-from mammolens.metrics.covariate import added_log_odds
-from mammolens.metrics.isotonic import (
-    Isotonic,
-    fit_isotonic,
 )
 from mammolens.metrics.localisation import (
     FrocCurve,
@@ -58,21 +50,19 @@ from mammolens.metrics.permutation import (
     gap_statistic,
     permutation_tests,
 )
-from mammolens.metrics.precision_recall import (
-    PrecisionRecall,
-    precision_recall_curve,
-    probabilistic_f1_statistic,
-)
 from mammolens.metrics.probability import fit_logistic, log_odds, sigmoid, softmax
 from mammolens.metrics.proportions import clopper_pearson, clustered_shares
 from mammolens.metrics.ranked import RankedCounts, ranked_counts
 from mammolens.metrics.ranking import (
+    PrecisionRecall,
     RocCurve,
     auc,
     auc_difference,
     auc_interval,
     auc_statistic,
     auc_within,
+    precision_recall_curve,
+    probabilistic_f1_statistic,
     roc_curve,
 )
 from mammolens.metrics.reliability import (
@@ -81,6 +71,10 @@ from mammolens.metrics.reliability import (
     reliability_statistics,
 )
 from mammolens.metrics.thresholds import (
+    ConformalAnswer,
+    ConformalRule,
+    conformal_answers,
+    fit_conformal,
     threshold_at_cost,
     threshold_at_recall,
     threshold_at_sensitivity,

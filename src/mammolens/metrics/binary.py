@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import InvalidManifest
 from mammolens.metrics.bootstrap import Statistic, Statistics
 from mammolens.metrics.checks import (
     BoolArray,
@@ -21,6 +21,7 @@ from mammolens.metrics.checks import (
     check_labels,
 )
 from mammolens.metrics.probability import shares
+from mammolens.spelling import check_known
 
 __all__ = [
     "BINARY_METRICS",
@@ -68,10 +69,7 @@ def binary_statistic(name: str, labels: npt.ArrayLike, decisions: npt.ArrayLike)
     InvalidManifest
         As `confusion`.
     """
-    if name not in BINARY_METRICS:
-        raise ConfigError(
-            f"{name} is not a known figure", remedy=f"Use one of {', '.join(BINARY_METRICS)}"
-        )
+    check_known(name, BINARY_METRICS, "figure", "name")
     formula = BINARY_METRICS[name]
     truth, called = _check_decisions(labels, decisions)
     return lambda weights: formula(_weighted_confusion(truth, called, weights))

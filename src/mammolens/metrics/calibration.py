@@ -1,4 +1,7 @@
-"""Calibration: how well probabilities agree with observed shares, and temperature scaling.
+"""Calibration: how well probabilities agree with observed shares, and functions that mend them.
+
+`fit_temperature` fits one number, `fit_isotonic` any rising function. `added_log_odds` carries
+probabilities to a population with another share of cancers.
 
 Labels may be partial: a row allows a set of classes (RSNA's "no cancer" allows normal and benign).
 Its loss is then −log of the sum of the probabilities of these classes.
@@ -6,22 +9,36 @@ Its loss is then −log of the sum of the probabilities of these classes.
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
 from mammolens.errors import InvalidManifest
-from mammolens.metrics.bootstrap import Statistic, Statistics, mean_statistic
+from mammolens.metrics.bootstrap import (
+    Interval,
+    Statistic,
+    Statistics,
+    mean_statistic,
+    patient_bootstraps,
+)
 from mammolens.metrics.checks import (
     BoolArray,
     FloatArray,
+    check_binary,
     check_probabilities,
+    check_scores,
     require_both_classes,
 )
 from mammolens.metrics.probability import fit_logistic, log_odds
 
 __all__ = [
+    "Isotonic",
+    "added_log_odds",
     "brier_statistic",
     "calibration_line_statistics",
+    "fit_isotonic",
     "fit_temperature",
     "log_loss_statistic",
 ]
@@ -192,3 +209,133 @@ def _partial_loss(values: FloatArray, mask: BoolArray) -> float:
     everything = np.logaddexp.reduce(values, axis=1)
     permitted = np.logaddexp.reduce(np.where(mask, values, -np.inf), axis=1)
     return float(np.mean(everything - permitted))
+
+
+@dataclass(frozen=True)
+class Isotonic:
+    """Rising probabilities (k,) at strictly rising scores (k,), linear in between."""
+
+    scores: FloatArray
+    probabilities: FloatArray
+
+    def apply(self, scores: npt.ArrayLike) -> FloatArray:
+        """Give probabilities (n,) for scores (n,); outside the range, the value at its end.
+
+        Raises
+        ------
+        InvalidManifest
+            If a score is not finite.
+        """
+        return np.interp(check_scores(scores), self.scores, self.probabilities)
+
+
+def fit_isotonic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Isotonic:
+    """Fit the rising function of the scores that has the least squared distance to the labels.
+
+    Parameters
+    ----------
+    labels, scores
+        (n,); validation rows only.
+
+    Raises
+    ------
+    InvalidManifest
+        As `mammolens.metrics.auc`, or if all scores are the same.
+
+    Source
+    ------
+    Pool adjacent violators: Ayer et al. 1955, doi:10.1214/aoms/1177728423.
+
+    Examples
+    --------
+    >>> fit_isotonic([0, 1, 0, 1], [0.1, 0.4, 0.6, 0.9]).apply([0.1, 0.5, 0.9]).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    known, values = check_binary(labels, scores)
+    require_both_classes(known)
+    places, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if places.size < 2:
+        raise InvalidManifest(
+            f"all {values.size} scores are {places[0]:g}, so no function can be fitted",
+            remedy="Check the model: a constant score carries no information",
+        )
+    means = np.bincount(inverse, weights=known) / counts
+    blocks: list[tuple[float, float, int]] = []
+    for mean, weight in zip(means, counts, strict=True):
+        block = (float(mean), float(weight), 1)
+        while blocks and blocks[-1][0] >= block[0]:
+            before = blocks.pop()
+            total = before[1] + block[1]
+            pooled = (before[0] * before[1] + block[0] * block[1]) / total
+            block = (pooled, total, before[2] + block[2])
+        blocks.append(block)
+    fitted = np.repeat([block[0] for block in blocks], [block[2] for block in blocks])
+    return Isotonic(places, fitted)
+
+
+_RIDGE = 1e-6
+"""Weight of the penalty. It is so small that it only keeps the intercept of a group with one class
+finite."""
+
+
+def added_log_odds(
+    labels: npt.ArrayLike,
+    log_odds: npt.ArrayLike,
+    values: npt.ArrayLike,
+    groups: Sequence[Hashable],
+    patients: npt.ArrayLike,
+    *,
+    draws: int = 500,
+    seed: int = 0,
+) -> Interval | None:
+    """Give the slope of a covariate in a logistic regression in which log-odds are an offset.
+
+    Every group has its own intercept, so that a covariate that only separates the groups gets no
+    slope. The interval comes from resampling patients. A resample whose slope cannot be estimated
+    is drawn again and counted.
+
+    Parameters
+    ----------
+    labels
+        (n,), bool.
+    log_odds
+        (n,), log-odds of the model; they are the offset.
+    values
+        (n,), the covariate; the slope is per unit of it.
+    groups, patients
+        n each: the data set and the patient of each row.
+
+    Returns
+    -------
+    The slope in log-odds per unit; ``None`` if it cannot be estimated, because the fit does not
+    converge (the covariate separates the classes, for example).
+
+    Raises
+    ------
+    InvalidManifest
+        If lengths differ, a value is not finite, or all labels are equal.
+
+    Examples
+    --------
+    >>> ages = [0.0, 0.0, 0.0, 1.0, 1.0, 1.0]
+    >>> labels, patients = [0, 0, 1, 0, 1, 1], list("abcdef")
+    >>> slope = added_log_odds(labels, [0.0] * 6, ages, ["x"] * 6, patients, draws=10)
+    >>> round(slope.value, 3)  # odds of 1:2 become 2:1
+    1.386
+    """
+    known = np.asarray(labels, np.float64)
+    offsets, along = np.asarray(log_odds, np.float64), np.asarray(values, np.float64)
+    shapes = {known.shape, offsets.shape, along.shape, (len(groups),), np.shape(patients)}
+    if len(shapes) > 1 or not np.isfinite(np.concatenate([known, offsets, along])).all():
+        raise InvalidManifest("labels, log-odds, values and groups do not pair, or are not finite")
+    if len(set(known.tolist())) < 2:
+        raise InvalidManifest("all labels are alike: there is nothing to fit")
+    names = sorted({str(group) for group in groups})
+    member = np.array([[str(group) == name for name in names] for group in groups], np.float64)
+    design = np.column_stack([along - along.mean(), member])
+
+    def statistics(weights: FloatArray) -> dict[str, FloatArray]:
+        fits = fit_logistic(design, known, weights, offsets=offsets, ridge=_RIDGE)
+        return {"slope": np.where(fits.converged, fits.coefficients[:, 0], np.nan)}
+
+    return patient_bootstraps(statistics, known > 0, patients, draws=draws, seed=seed)["slope"]

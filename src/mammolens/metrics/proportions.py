@@ -21,9 +21,9 @@ _PRECISION: Final = 1e-13
 
 
 def clopper_pearson(
-    successes: npt.ArrayLike, trials: npt.ArrayLike
+    successes: npt.ArrayLike, trials: npt.ArrayLike, level: float = LEVEL
 ) -> tuple[FloatArray, FloatArray]:
-    """Give the exact 95 % intervals of binomial shares.
+    """Give the exact intervals of binomial shares, by default with a coverage of 95 %.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def clopper_pearson(
     ([0.0, 0.444], [0.308, 0.975])
     """
     hits, total = np.asarray(successes, np.float64), np.asarray(trials, np.float64)
-    tail = (1.0 - LEVEL) / 2.0
+    tail = (1.0 - level) / 2.0
     low, high = np.zeros_like(hits), np.ones_like(hits)
     some, missing = hits > 0, hits < total
     low[some] = _beta_quantile(tail, hits[some], (total - hits + 1.0)[some])

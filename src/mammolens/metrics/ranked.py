@@ -19,7 +19,6 @@ from mammolens.metrics.probability import shares
 
 __all__ = [
     "RankedCounts",
-    "RankingFormula",
     "ranked_area",
     "ranked_counts",
     "ranked_partial_area",

@@ -1,4 +1,7 @@
-"""The ROC curve and the area under it: how well scores rank positives above negatives."""
+"""How well scores rank positives above negatives: ROC and precision–recall curves, and AUC.
+
+`probabilistic_f1_statistic` judges the scores as probabilities, in place of counts of decisions.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,24 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.metrics.bootstrap import Interval, Statistic, patient_bootstrap
-from mammolens.metrics.checks import FloatArray, check_binary, require_both_classes
+from mammolens.metrics.checks import (
+    FloatArray,
+    check_binary,
+    check_probabilities,
+    require_both_classes,
+)
 from mammolens.metrics.ranked import ranked_area, ranked_counts, ranked_statistic
 
 __all__ = [
+    "PrecisionRecall",
     "RocCurve",
     "auc",
     "auc_difference",
     "auc_interval",
     "auc_statistic",
     "auc_within",
+    "precision_recall_curve",
+    "probabilistic_f1_statistic",
     "roc_curve",
 ]
 
@@ -184,3 +195,63 @@ def roc_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> RocCurve:
     caught, alarms = counts.caught[:, 0], counts.alarms[:, 0]
     thresholds = np.r_[np.inf, np.unique(values)[::-1]]
     return RocCurve(alarms / alarms[-1], caught / caught[-1], thresholds)
+
+
+class PrecisionRecall(NamedTuple):
+    """One point for every distinct score, recall falling from 1; each array is (k,)."""
+
+    precision: FloatArray
+    recall: FloatArray
+    thresholds: FloatArray
+
+
+def precision_recall_curve(labels: npt.ArrayLike, scores: npt.ArrayLike) -> PrecisionRecall:
+    """Give precision and recall at each threshold.
+
+    Raises
+    ------
+    InvalidManifest
+        As `mammolens.metrics.auc`.
+
+    Examples
+    --------
+    >>> precision_recall_curve([0, 1, 1], [0.5, 0.2, 0.9]).precision.round(2).tolist()
+    [0.67, 0.5, 1.0]
+    """
+    known, values = check_binary(labels, scores)
+    require_both_classes(known)
+    counts = ranked_counts(known, values)(np.ones((1, known.size)))
+    caught, alarms = counts.caught[:0:-1, 0], counts.alarms[:0:-1, 0]
+    return PrecisionRecall(caught / (caught + alarms), caught / caught[0], np.unique(values))
+
+
+def probabilistic_f1_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
+    """Give F1 with probabilities in place of decisions, for `patient_bootstrap`.
+
+    It is the figure of the RSNA 2022 challenge, as a function of row weights.
+
+    Raises
+    ------
+    InvalidManifest
+        As `mammolens.metrics.brier_statistic`.
+
+    Source
+    ------
+    Yacouby and Axman 2020, doi:10.18653/v1/2020.eval4nlp-1.9.
+
+    Examples
+    --------
+    >>> once = np.ones((1, 2))
+    >>> probabilistic_f1_statistic([1, 0], [0.5, 0.5])(once).tolist()
+    [0.5]
+    """
+    known, values = check_probabilities(labels, probabilities)
+    parts = np.stack([values * known, values + known], axis=1)
+
+    def statistic(weights: FloatArray) -> FloatArray:
+        caught, either = (weights @ parts).T
+        ill = weights @ known.astype(np.float64)
+        score = np.divide(2 * caught, either, out=np.zeros_like(either), where=either > 0)
+        return np.where(ill > 0, score, np.nan)
+
+    return statistic

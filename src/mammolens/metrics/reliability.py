@@ -14,7 +14,6 @@ from mammolens.metrics.checks import BoolArray, FloatArray, IntArray, check_prob
 
 __all__ = [
     "MINIMUM_FOR_ECE",
-    "ReliabilityCurve",
     "calibration_error_statistics",
     "reliability_curve",
     "reliability_statistics",

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import ModelId
+from mammolens.core import DENSITY_CATEGORIES, ModelId
 from mammolens.errors import BadModelPackage, ConfigError, ContractMismatch, ModelError
 from mammolens.metrics.probability import softmax
 from mammolens.model.card import CLASSES, ModelCard, read_card
-from mammolens.model.package_files import CARD_FILE, DEFAULT_MODEL, open_package
+from mammolens.model.density import DENSITY_FILE, DENSITY_OUTPUT, DensityHead, read_head
+from mammolens.model.package_files import CARD_FILE, DEFAULT_MODEL, open_package, read_optional
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -31,7 +32,14 @@ STRIDE = 32
 
 _MAX_THREADS = 8
 """Most threads of one prediction unless the caller asks for more. Chosen by hand."""
-_RANKS = {INPUT_NAME: 4, "probabilities": 2, "logits": 2, "malignancy_map": 3, "tumour_map": 3}
+_RANKS = {
+    INPUT_NAME: 4,
+    "probabilities": 2,
+    "logits": 2,
+    "malignancy_map": 3,
+    "tumour_map": 3,
+    DENSITY_OUTPUT: 2,
+}
 
 
 class Device(str, Enum):
@@ -47,25 +55,33 @@ class RawOutput:
 
     `probabilities` and calibrated `logits` are (n, 3): normal, benign, malignant. `malignancy_map`
     and `tumour_map` are (n, h, w): raw Grad-CAM ≥ 0, one cell for 32 × 32 pixels of the input.
+    `density` is (n, 4), the probabilities of `DENSITY_CATEGORIES`, if it was asked for.
     """
 
     logits: npt.NDArray[np.float32]
     probabilities: npt.NDArray[np.float32]
     malignancy_map: npt.NDArray[np.float32]
     tumour_map: npt.NDArray[np.float32]
+    density: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         for array in (self.logits, self.probabilities, self.malignancy_map, self.tumour_map):
             array.flags.writeable = False
+        if self.density is not None:
+            self.density.flags.writeable = False
 
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """A loaded model package; make one with `load`."""
+    """A loaded model package; make one with `load`.
+
+    `density` is the head for breast density; ``None`` if the package has none.
+    """
 
     card: ModelCard
     source: str
     _session: onnxruntime.InferenceSession = field(repr=False, compare=False)
+    density: DensityHead | None = None
 
     @classmethod
     def load(
@@ -98,7 +114,9 @@ class ModelPackage:
         """
         source, read = open_package(path_or_name)
         card = read_card(read(CARD_FILE), f"{source}/{CARD_FILE}")
-        return cls.assemble(card, read(card.graph_file), source, threads=threads, device=device)
+        head = read_optional(read, DENSITY_FILE) or b""
+        graph = read(card.graph_file)
+        return cls.assemble(card, graph, source, head=head, threads=threads, device=device)
 
     @classmethod
     def assemble(
@@ -107,6 +125,7 @@ class ModelPackage:
         graph: bytes,
         source: str,
         *,
+        head: bytes = b"",
         threads: int | None = None,
         device: Device = Device.CPU,
     ) -> ModelPackage:
@@ -116,14 +135,21 @@ class ModelPackage:
         ----------
         source
             Name of the place that the package comes from or goes to, for messages.
+        head
+            The bytes of ``density.onnx``; empty if there is none.
         threads, device
             As for `load`.
         """
         where = f"{source}/{card.graph_file}"
         _check_digest(graph, card, where)
-        session = _start(graph, where, _thread_count(threads), device)
-        _check_interface(session, where)
-        package = cls(card, source, session)
+        beside = f"{source}/{DENSITY_FILE}" if head else where
+        session = _start(graph + head, beside, _thread_count(threads), device)
+        density = None
+        if head:
+            told = session.get_modelmeta().custom_metadata_map
+            density = read_head(head, told, card.graph_sha256, beside)
+        _check_interface(session, where, {DENSITY_OUTPUT} if head else set())
+        package = cls(card, source, session, density)
         package._trial_run(where)
         return package
 
@@ -132,13 +158,15 @@ class ModelPackage:
         """Name, version and digest of the graph, as in results."""
         return ModelId(self.card.name, self.card.version, self.card.graph_sha256)
 
-    def predict(self, batch: npt.NDArray[np.uint8]) -> RawOutput:
+    def predict(self, batch: npt.NDArray[np.uint8], *, density: bool = False) -> RawOutput:
         """Score and explain prepared inputs.
 
         Parameters
         ----------
         batch
             Uint8 (n, 1, H, W), n ≥ 1, with H and W those of the card.
+        density
+            Whether to give the densities too; they stay ``None`` if the package has no head.
 
         Raises
         ------
@@ -155,14 +183,15 @@ class ModelPackage:
                 source=self.source,
                 remedy="Prepare pictures with the preprocessing of the model's card",
             )
-        return self._run(batch)
+        return self._run(batch, density and self.density is not None)
 
-    def _run(self, batch: npt.NDArray[np.uint8]) -> RawOutput:
+    def _run(self, batch: npt.NDArray[np.uint8], density: bool) -> RawOutput:
+        names = [*OUTPUT_NAMES, DENSITY_OUTPUT] if density else list(OUTPUT_NAMES)
         try:
-            outputs = self._session.run(list(OUTPUT_NAMES), {INPUT_NAME: batch})
+            outputs = self._session.run(names, {INPUT_NAME: batch})
         except Exception as error:  # ONNX Runtime's errors have no other common base class
             raise ModelError(f"the graph failed: {error}", source=self.source) from error
-        named = dict(zip(OUTPUT_NAMES, outputs, strict=True))
+        named = dict(zip(names, outputs, strict=True))
         fault = _output_fault(named, len(batch))
         if fault is not None:
             raise ModelError(
@@ -177,7 +206,7 @@ class ModelPackage:
         rows, cols = 3 * STRIDE, 2 * STRIDE
         ramp = np.arange(2 * rows * cols, dtype=np.uint32).reshape(2, 1, rows, cols)
         try:
-            output = self._run((ramp * 7 % 251).astype(np.uint8))
+            output = self._run((ramp * 7 % 251).astype(np.uint8), self.density is not None)
         except ModelError as error:
             raise BadModelPackage(
                 f"a trial run failed: {error.message}", source=where, remedy=_EXPORT_AGAIN
@@ -250,12 +279,12 @@ def _no_device(device: Device) -> ConfigError:
     )
 
 
-def _check_interface(session: onnxruntime.InferenceSession, where: str) -> None:
+def _check_interface(session: onnxruntime.InferenceSession, where: str, further: set[str]) -> None:
     classes = session.get_modelmeta().custom_metadata_map.get("classes")
     inputs = {part.name: (part.type, len(part.shape)) for part in session.get_inputs()}
     outputs = {part.name: (part.type, len(part.shape)) for part in session.get_outputs()}
     faults = _interface_faults({INPUT_NAME}, "tensor(uint8)", inputs)
-    faults += _interface_faults(set(OUTPUT_NAMES), "tensor(float)", outputs)
+    faults += _interface_faults({*OUTPUT_NAMES, *further}, "tensor(float)", outputs)
     faults += [
         f"{part.name} has {part.shape[1]} channels, not 1"
         for part in session.get_inputs()
@@ -292,6 +321,13 @@ def _output_fault(output: Mapping[str, npt.NDArray[Any]], n: int) -> str | None:
     for name in ("malignancy_map", "tumour_map"):
         if output[name].min() < 0:
             return f"{name} is negative somewhere"
+    densities = output.get(DENSITY_OUTPUT)
+    if densities is not None and (
+        densities.shape[1] != len(DENSITY_CATEGORIES)
+        or densities.min() < 0
+        or not np.allclose(densities.sum(1), 1.0, atol=1e-4)
+    ):
+        return f"{DENSITY_OUTPUT} is not four probabilities"
     if not np.allclose(softmax(output["logits"]), output["probabilities"], atol=1e-4):
         return "probabilities are not the softmax of the logits"
     return None

@@ -14,7 +14,15 @@ from pathlib import Path, PurePosixPath
 
 from mammolens.errors import BadModelPackage
 
-__all__ = ["CARD_FILE", "DEFAULT_MODEL", "LESION_MODEL", "Reader", "list_models", "open_package"]
+__all__ = [
+    "CARD_FILE",
+    "DEFAULT_MODEL",
+    "LESION_MODEL",
+    "Reader",
+    "list_models",
+    "open_package",
+    "read_optional",
+]
 
 CARD_FILE = "card.json"
 DEFAULT_MODEL = "mammolens-2"
@@ -66,6 +74,16 @@ def open_package(path_or_name: str | Path) -> tuple[str, Reader]:
         source=str(path_or_name),
         remedy=f"Built-in models: {known}; or give the path of a model package",
     )
+
+
+def read_optional(read: Reader, name: str) -> bytes | None:
+    """Read a file that a package need not have; ``None`` if it has none."""
+    try:
+        return read(name)
+    except BadModelPackage as error:
+        if isinstance(error.__cause__, FileNotFoundError | KeyError):
+            return None
+        raise
 
 
 def _folder_reader(folder: Path | Traversable) -> Reader:

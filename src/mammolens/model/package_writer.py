@@ -10,6 +10,7 @@ from pathlib import Path
 from mammolens.errors import ConfigError, StorageError
 from mammolens.files import storage, whole_file
 from mammolens.model.card import ModelCard
+from mammolens.model.density import DENSITY_FILE
 from mammolens.model.package import ModelPackage
 from mammolens.model.package_files import CARD_FILE
 from mammolens.model.training_patients import PATIENTS_FILE, KnownPatients
@@ -59,6 +60,8 @@ def save_package(
                 stream.write(files[name])
                 stream.flush()
                 os.fsync(stream.fileno())
+            # A head for breast density belongs to one graph; fit it to the new one.
+            (folder / DENSITY_FILE).unlink(missing_ok=True)
             if patients is None:
                 (folder / PATIENTS_FILE).unlink(missing_ok=True)
     except StorageError:

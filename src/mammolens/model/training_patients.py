@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mammolens.errors import BadModelPackage
 from mammolens.model.card import read_card
-from mammolens.model.package_files import CARD_FILE, open_package
+from mammolens.model.package_files import CARD_FILE, open_package, read_optional
 
 __all__ = ["PATIENTS_FILE", "KnownPatients", "patient_digest", "patient_digests", "read_patients"]
 
@@ -78,12 +78,9 @@ def read_patients(path_or_name: str | Path) -> KnownPatients | None:
         If the package does not exist, or its ``patients.json`` is damaged or of another package.
     """
     source, read = open_package(path_or_name)
-    try:
-        text = read(PATIENTS_FILE)
-    except BadModelPackage as error:
-        if isinstance(error.__cause__, FileNotFoundError | KeyError):
-            return None
-        raise
+    text = read_optional(read, PATIENTS_FILE)
+    if text is None:
+        return None
     card = read_card(read(CARD_FILE), f"{source}/{CARD_FILE}")
     try:
         document = json.loads(text)

@@ -179,8 +179,8 @@ def observe(
     if observation.model and observation.model != state.model:
         evidence = evidence.taking(_OF_MODEL, fresh(len(NAMES)))
         alarmed -= {measure.name for measure in MEASURES if measure.of_model}
-    values = np.array([_finite(observation.values.get(name)) for name in NAMES])
-    values[[name in alarmed for name in NAMES]] = np.nan
+    values = np.array([observation.values.get(name, np.nan) for name in NAMES], np.float64)
+    values[~np.isfinite(values) | [name in alarmed for name in NAMES]] = np.nan
     ties = _uniform(state.seed, state.seen)
     after = step(evidence, values, bins_of(values), ties, observation.number)
     reached = np.flatnonzero((evidence_of(after) >= limit) & ~np.isnan(values))
@@ -223,7 +223,3 @@ def _uniform(seed: int, seen: int) -> npt.NDArray[np.float64]:
     drawn = hashlib.shake_128(f"{seed}/{seen}".encode()).digest(8 * len(NAMES))
     whole = np.frombuffer(drawn, "<u8") >> np.uint64(11)
     return np.asarray(whole * 2.0**-53, np.float64)
-
-
-def _finite(value: float | None) -> float:
-    return float(value) if value is not None and np.isfinite(value) else np.nan

@@ -5,15 +5,14 @@ decides which exams have a known truth, `figures` computes shares with intervals
 together, `fairness` watches subgroups over time, and `files` writes them. An outcome that is not
 known never counts as "no cancer".
 
-`report_links` and `regions` say to which exam and finding a pathology report belongs. `manifest`,
-`choosing` and `proposals` close the loop: labels, exams to label next, and changes that a site
-could make, with their expected effect.
+`report_links` says to which exam and place a pathology report belongs. `files` also writes labels,
+and `proposals` gives exams to label next, and changes that a site could make, with their expected
+effect.
 """
 
 from __future__ import annotations
 
 from mammolens.outcomes.audit import AXES, SCHEMA, Audit, Settings, audit_exams
-from mammolens.outcomes.choosing import Choice, choice_table, choose
 from mammolens.outcomes.editions import CRITERIA, DEFAULT, EDITIONS, positive_rule
 from mammolens.outcomes.exams import AiAnswer, Exam, read_ai, read_exams
 from mammolens.outcomes.fairness import FairnessSettings, fairness_over_time
@@ -24,10 +23,10 @@ from mammolens.outcomes.files import (
     FILE,
     write_audit,
     write_fairness,
+    write_outcome_manifest,
 )
 from mammolens.outcomes.linking import Case, Linked, Reason, link
-from mammolens.outcomes.manifest import write_outcome_manifest
-from mammolens.outcomes.proposals import compare_models, propose
+from mammolens.outcomes.proposals import Choice, choice_table, choose, compare_models, propose
 from mammolens.outcomes.results import COLUMNS, Finding, Outcome, read_outcomes
 
 __all__ = [

@@ -11,10 +11,9 @@ from typing import Final
 
 from mammolens.core import Laterality, TriageCategory
 from mammolens.errors import InvalidManifest
-from mammolens.outcomes.dates import read_day
 from mammolens.tables import Row, read_table
 
-__all__ = ["AiAnswer", "Exam", "read_ai", "read_exams"]
+__all__ = ["AiAnswer", "Exam", "read_ai", "read_day", "read_exams"]
 
 _NEEDED: Final = ("patient_id", "study_id", "laterality", "birads")
 _OPTIONAL: Final = (
@@ -31,6 +30,8 @@ _OF_BREAST: Final = ("birads", "final_birads", "density")
 _DENSITIES: Final = {letter: letter for letter in "abcd"}
 _AI_CATEGORIES: Final = {category.value: category for category in TriageCategory}
 _REMEDY: Final = "Give the readers' table of a site: GET /api/v1/sites/SITE/readings.csv"
+_DAY: Final = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})(?:[T ].*)?", re.ASCII)
+"""2026-03-31, 20260331 as in DICOM, or either with a time. 03/04/2026 has two meanings."""
 
 Side = Laterality | None
 
@@ -162,6 +163,29 @@ def _refuse_contradiction(study_id: str, one: Row, other: Row, columns: Iterable
                 keyword=column,
                 remedy="Keep one reading of each exam, such as the export readers=standing",
             )
+
+
+def read_day(row: Row, column: str, today: date) -> date | None:
+    """Read a day; an empty cell gives ``None``.
+
+    Raises
+    ------
+    InvalidManifest
+        It is not such a date, or lies after `today`.
+    """
+    text = row.text(column)
+    if text is None:
+        return None
+    found = _DAY.fullmatch(text)
+    try:
+        day = date(*map(int, found.groups())) if found else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise row.wrong(column, "a date like 2026-03-31")
+    if day > today:
+        raise row.wrong(column, f"a day that is not in the future (today is {today})")
+    return day
 
 
 def _category(row: Row, column: str) -> str | None:

@@ -1,7 +1,7 @@
 """Subgroups watched over time: does the AI, or do the readers, do worse for some patients?
 
 Each group is set against all other exams, in the order of time, by a test that stays valid at every
-look (`mammolens.metrics.sequential`). The allowed chance of a false alarm is shared among axes,
+look (`mammolens.metrics.comparison`). The allowed chance of a false alarm is shared among axes,
 figures and groups, so that it holds for the whole table and for all looks together. Of each patient
 the first exam counts, because the test needs independent observations.
 """
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mammolens import DISCLAIMER
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.metrics import clopper_pearson
-from mammolens.metrics.sequential import log_evidence, share_sequence
+from mammolens.metrics.comparison import log_evidence, share_sequence
 from mammolens.outcomes.audit import AXES, NOT_KNOWN, check_axes
 from mammolens.outcomes.editions import DEFAULT, positive_rule
 from mammolens.outcomes.figures import FIGURES, Answers, Calls, ai_rule

@@ -1,27 +1,29 @@
-"""The files of an audit: figures as JSON and CSV, interval cancers, and what was left out."""
+"""The files of an audit: figures as JSON and CSV, interval cancers, exclusions, and labels."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from mammolens.core import Laterality
 from mammolens.errors import ConfigError
 from mammolens.files import storage, write_whole
 from mammolens.outcomes.audit import Audit, Settings, audit_exams, with_ai
-from mammolens.outcomes.editions import positive_rule
+from mammolens.outcomes.editions import DEFAULT, positive_rule
 from mammolens.outcomes.exams import read_ai, read_exams
 from mammolens.outcomes.fairness import FairnessSettings, fairness_of_both, fairness_over_time
 from mammolens.outcomes.figures import FIGURES
-from mammolens.outcomes.linking import link
-from mammolens.outcomes.results import read_outcomes
-from mammolens.wording import table_cell
+from mammolens.outcomes.linking import Case, link
+from mammolens.outcomes.results import CANCERS, UNKNOWN, read_outcomes
+from mammolens.tables import Row, read_table
+from mammolens.wording import table_text
 
-__all__ = ["FAIRNESS_FILE", "FAIRNESS_TABLE", "FILE", "write_audit", "write_fairness"]
+__all__ = ["FAIRNESS_FILE", "FAIRNESS_TABLE", "FILE", "write_audit",
+           "write_fairness", "write_outcome_manifest"]  # fmt: skip
 
 FILE: Final = "outcomes.json"
 """The figures in the output folder; `mammolens report` reads it."""
@@ -209,14 +211,72 @@ def _unlinked(audit: Audit) -> Iterator[Cells]:
 
 
 def _csv(columns: Cells, rows: Iterable[Cells]) -> str:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([_cell(value) for value in row] for row in rows)
-    return text.getvalue()
+    plain = ([int(cell) if isinstance(cell, bool) else cell for cell in row] for row in rows)
+    return table_text([columns, *plain])
 
 
-def _cell(value: Any) -> Any:
-    if isinstance(value, bool):
-        return int(value)
-    return table_cell(str(value)) if isinstance(value, str | date) else value
+_KEPT_COLUMNS: Final = (
+    *("dataset", "image_id", "patient_id", "laterality", "view", "path", "birads", "density"),
+    *("age", "machine"),
+)
+_MANIFEST_COLUMNS: Final = (*_KEPT_COLUMNS, "tumour", "malignant", "pathology", "note")
+_NEEDED_COLUMNS: Final = ("image_id", "patient_id", "study_id", "laterality", "path")
+
+
+def write_outcome_manifest(
+    exams: Path, outcomes: Path, out: Path, complete_until: date | None, today: date
+) -> tuple[Path, dict[str, int]]:
+    """Write a manifest of the images whose breast has a known outcome.
+
+    A breast with a cancer is malignant. A breast from which other tissue was taken has a tumour
+    that is not malignant. A breast without tissue, after a year of complete follow-up, is not
+    malignant, and whether it has a tumour stays unknown. Other images are left out.
+
+    Returns
+    -------
+    tuple
+        The file, and the numbers of images by what became of them.
+
+    Raises
+    ------
+    InvalidManifest
+        A table has a fault, or no outcome is of a patient of the exams.
+    StorageError
+        The file cannot be written.
+    """
+    known = read_outcomes(outcomes, today)
+    until = complete_until or max(one.day for one in known)
+    linked = link(read_exams(exams, today), known, until, positive_rule(DEFAULT).positive)
+    cases = {case.exam.study_id: case for case in linked.cases}
+    optional = tuple(name for name in (*_KEPT_COLUMNS, "exam_date") if name not in _NEEDED_COLUMNS)
+    table = read_table(exams, _NEEDED_COLUMNS, optional)
+    counts: Counter[str] = Counter()
+    rows: list[Cells] = [_MANIFEST_COLUMNS]
+    for row in table.rows:
+        label = _label(row, cases.get(row["study_id"]))
+        counts[label[2] or "left out"] += 1
+        if label[2]:
+            rows.append((*(row[name] for name in _KEPT_COLUMNS), *label))
+    with storage(out, "the manifest", keyword="--out"):
+        return write_whole(out, table_text(rows)), dict(counts)
+
+
+def _label(row: Row, case: Case | None) -> tuple[str, str, str, str]:
+    """Give tumour, malignant, pathology and note of an image; empty if they are not known."""
+    side = row.laterality("laterality")
+    if case is None or side is None or None in {one.side for one in case.outcomes}:
+        return "", "", "", ""
+    own = [one for one in case.outcomes if one.side is side]
+    cancers = [one for one in own if one.finding in CANCERS]
+    if cancers:
+        return "1", "1", "malignant", "; ".join(_missed(case, side))
+    if any(one.finding in UNKNOWN for one in own):
+        return "", "", "", ""
+    return ("1", "0", "benign", "") if own else ("", "0", "followed", "")
+
+
+def _missed(case: Case, side: Laterality) -> Iterator[str]:
+    """Say that the reader had not called the breast: its picture may not show the cancer."""
+    if case.exam.birads.get(side) not in positive_rule(DEFAULT).positive:
+        days: timedelta = case.cancers[0].day - case.exam.day
+        yield f"cancer {days.days} days after a negative answer"

@@ -11,7 +11,7 @@ from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.errors import InvalidManifest
-from mammolens.outcomes.dates import read_day
+from mammolens.outcomes.exams import read_day
 from mammolens.tables import Row, read_table
 
 __all__ = ["CANCERS", "COLUMNS", "UNKNOWN", "Finding", "Outcome", "read_outcomes"]

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mammolens.pathology.assertions import Assertion
-from mammolens.pathology.codes import FINAL, b_code_of, c_code_outcomes
 from mammolens.pathology.layout import Section
-from mammolens.pathology.mentions import Marked
+from mammolens.pathology.mentions import FINAL, Marked, b_code_of, c_code_outcomes
 from mammolens.pathology.values import MALIGNANT, Outcome, Statement
 
 __all__ = ["LOWER", "REVISES", "final_sections", "outcome_of"]

@@ -18,11 +18,12 @@ from mammolens.pathology.reports import (
     SECTION_OF_LOINC,
     PathologyReport,
     ReportStatus,
+    day_of,
     identifier,
     moment,
 )
 
-__all__ = ["read_fhir", "read_resources"]
+__all__ = ["is_json", "number_of", "read_fhir", "read_resources"]
 
 _STATUS: Final = {
     **dict.fromkeys(("registered", "partial", "preliminary"), ReportStatus.PRELIMINARY),
@@ -41,6 +42,11 @@ _DEEPEST: Final = 60
 _TAG: Final = re.compile(r"<[^<>]{0,2000}>")
 
 Resource = Mapping[str, Any]
+
+
+def is_json(data: bytes) -> bool:
+    """Return whether bytes begin like a JSON document."""
+    return data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[")
 
 
 def read_fhir(data: bytes, source: str) -> Iterator[PathologyReport | UnreadableReport]:
@@ -173,9 +179,7 @@ def _report(one: Resource, known: Mapping[str, Resource], source: str) -> Pathol
             "the report has no text", source=source, keyword="conclusion",
             remedy="Give a conclusion, results or a presentedForm of type text/plain",
         )  # fmt: skip
-    numbers = [str(i.get("value", "")) for i in one.get("identifier", ())]
     collected = one.get("effectiveDateTime") or (one.get("effectivePeriod") or {}).get("start")
-    taken = moment(collected)
     accession = next(
         (
             str((find(reference).get("accessionIdentifier") or {}).get("value", ""))
@@ -183,19 +187,24 @@ def _report(one: Resource, known: Mapping[str, Resource], source: str) -> Pathol
         ),
         "",
     )
-    number = next(filter(None, numbers), "") or str(one.get("id", ""))
-    born = moment(find(one.get("subject") or {}).get("birthDate"))
+    number = number_of(one)
     return PathologyReport(
         source,
         identifier(number, source, "identifier"),
         identifier(_patient(one, find), source, "subject"),
         identifier(accession or number, source, "accessionIdentifier"),
-        taken.date() if taken else None,
+        day_of(collected),
         moment(one.get("issued")),
         status,
         text,
-        born.date() if born else None,
+        day_of(find(one.get("subject") or {}).get("birthDate")),
     )
+
+
+def number_of(one: Resource) -> str:
+    """Give the first identifier of a resource, or else its id."""
+    numbers = (str(i.get("value") or "") for i in one.get("identifier", ()))
+    return next(filter(None, numbers), "") or str(one.get("id", ""))
 
 
 def _patient(one: Resource, find: Any) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.errors import InvalidManifest, MissingInput, UnreadableReport
-from mammolens.pathology.fhir import read_fhir
+from mammolens.pathology.fhir import is_json, read_fhir
 from mammolens.pathology.hl7 import is_hl7, read_hl7
 from mammolens.pathology.reports import (
     MAX_BYTES,
@@ -111,7 +111,7 @@ def read_content(
     _refuse_documents(data, source)
     if is_hl7(data):
         yield from read_hl7(data, source)
-    elif data.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"[") and not is_text:
+    elif is_json(data) and not is_text:
         yield from read_fhir(data, source)
     else:
         yield _read_text(data, source)

@@ -14,14 +14,12 @@ from types import MappingProxyType
 from typing import Final
 
 from mammolens.pathology.assertions import Assertion
-from mammolens.pathology.codes import b_code_of
 from mammolens.pathology.diagnosis import outcome_of
 from mammolens.pathology.histologies import histology_of
 from mammolens.pathology.layout import Section, Sentence, divide
 from mammolens.pathology.measures import grades_of, size_of
-from mammolens.pathology.mentions import Marked
+from mammolens.pathology.mentions import Marked, b_code_of
 from mammolens.pathology.nodes import nodes_of
-from mammolens.pathology.places import named_by_place
 from mammolens.pathology.positions import clock_of, distance_of, quadrant_of
 from mammolens.pathology.receptors import receptors_of
 from mammolens.pathology.site import laterality_of, procedure_of, tissue_of
@@ -38,6 +36,7 @@ from mammolens.pathology.values import (
 )
 from mammolens.pathology.wholes import (
     completed,
+    named_by_place,
     not_divided,
     shared_by_all,
     with_missing,
@@ -151,12 +150,7 @@ def _is_malignant(row: Marked) -> bool:
 
 
 def _doubted(one: SpecimenReading, reason: str) -> SpecimenReading:
-    if one.tissue is not Tissue.BREAST:
-        return one
-    statements = dict(one.statements)
-    evidence = statements[Property.OUTCOME].evidence
-    statements[Property.OUTCOME] = Statement(None, 0.0, evidence, reason)
-    return SpecimenReading(one.name, one.tissue, MappingProxyType(statements))
+    return one.doubted(reason) if one.tissue is Tissue.BREAST else one
 
 
 def _read_specimen(

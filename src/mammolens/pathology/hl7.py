@@ -16,11 +16,12 @@ from mammolens.pathology.reports import (
     SECTION_OF_LOINC,
     PathologyReport,
     ReportStatus,
+    day_of,
     identifier,
     moment,
 )
 
-__all__ = ["is_hl7", "read_hl7", "split_message", "unescape"]
+__all__ = ["component", "is_hl7", "messages", "read_hl7", "split_message", "unescape"]
 
 _CHARSETS: Final = {
     "": "utf-8",
@@ -95,15 +96,19 @@ class _Order:
 
 def read_hl7(data: bytes, source: str) -> Iterator[PathologyReport | UnreadableReport]:
     """Read the reports of a file; a message with a fault gives its error in its place."""
-    starts = [m.start() for m in re.finditer(rb"(?:^|(?<=[\r\n\x0b]))MSH\|", data)]
-    for number, (begin, end) in enumerate(
-        zip(starts, [*starts[1:], len(data)], strict=True), start=1
-    ):
-        where = f"{source}, message {number}" if len(starts) > 1 else source
+    for message, where in messages(data, source):
         try:
-            yield from _read_message(data[begin:end], where)
+            yield from _read_message(message, where)
         except UnreadableReport as error:
             yield error
+
+
+def messages(data: bytes, source: str) -> Iterator[tuple[bytes, str]]:
+    """Give the messages of a file, each with its name in errors."""
+    starts = [m.start() for m in re.finditer(rb"(?:^|(?<=[\r\n\x0b]))MSH\|", data)]
+    ends = [*starts[1:], len(data)]
+    for number, (begin, end) in enumerate(zip(starts, ends, strict=True), start=1):
+        yield data[begin:end], f"{source}, message {number}" if len(starts) > 1 else source
 
 
 def split_message(data: bytes, source: str) -> tuple[list[list[str]], str]:
@@ -130,10 +135,10 @@ def _read_message(data: bytes, source: str) -> Iterator[PathologyReport]:
     patient, born, current = "", "", None
     for fields in segments[1:]:
         if fields[0] == "PID":
-            patient, current = _at(fields, 3).split(separators[2])[0].split(separators[1])[0], None
-            born = _first(fields, 7, separators)
+            patient, current = component(fields, 3, separators), None
+            born = component(fields, 7, separators)
         elif fields[0] == "OBR":
-            number = _first(fields, 3, separators) or _first(fields, 2, separators)
+            number = component(fields, 3, separators) or component(fields, 2, separators)
             key = f"{patient}\n{number or len(orders)}"
             current = orders.setdefault(key, _Order(fields, patient, born))
         elif fields[0] == "OBX" and current is not None:
@@ -189,8 +194,10 @@ def _at(fields: Sequence[str], number: int) -> str:
     return fields[number] if number < len(fields) else ""
 
 
-def _first(fields: Sequence[str], number: int, separators: str) -> str:
-    return _at(fields, number).split(separators[2])[0].split(separators[1])[0].strip()
+def component(fields: Sequence[str], number: int, separators: str, place: int = 0) -> str:
+    """Give a component of the first repetition of a field, without escapes; "" if it is missing."""
+    parts = _at(fields, number).split(separators[2])[0].split(separators[1])
+    return unescape(parts[place], separators).strip() if place < len(parts) else ""
 
 
 def _report(order: _Order, separators: str, source: str) -> PathologyReport:
@@ -201,7 +208,7 @@ def _report(order: _Order, separators: str, source: str) -> PathologyReport:
             "the status of the report is not known", source=source, keyword="OBR-25",
             remedy="Send a status of HL7 table 0123",
         )  # fmt: skip
-    number = _first(fields, 3, separators) or _first(fields, 2, separators)
+    number = component(fields, 3, separators) or component(fields, 2, separators)
     kept: dict[tuple[str, ...], Sequence[str]] = {}
     for place, result in enumerate(order.results):
         state = _at(result, 11).strip().upper()
@@ -222,19 +229,17 @@ def _report(order: _Order, separators: str, source: str) -> PathologyReport:
             keyword="OBX-5",
             remedy="Send the text of the report in OBX segments of type TX or FT",
         )
-    collected = moment(_first(fields, 7, separators))
-    accession = _first(fields, 18, separators) or number
-    born = moment(order.birth_date)
+    accession = component(fields, 18, separators) or number
     return PathologyReport(
         source,
-        identifier(unescape(number, separators), source, "OBR-3"),
-        identifier(unescape(order.patient, separators), source, "PID-3"),
-        identifier(unescape(accession, separators), source, "OBR-18"),
-        collected.date() if collected else None,
-        moment(_first(fields, 22, separators)),
+        identifier(number, source, "OBR-3"),
+        identifier(order.patient, source, "PID-3"),
+        identifier(accession, source, "OBR-18"),
+        day_of(component(fields, 7, separators)),
+        moment(component(fields, 22, separators)),
         status,
         text,
-        born.date() if born else None,
+        day_of(order.birth_date),
     )
 
 

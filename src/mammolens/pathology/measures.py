@@ -10,18 +10,12 @@ from mammolens.pathology.assertions import Assertion
 from mammolens.pathology.layout import Section
 from mammolens.pathology.lexicon import IN_SITU_KINDS
 from mammolens.pathology.mentions import Marked
+from mammolens.pathology.titles import TELLING
 from mammolens.pathology.values import Outcome, Property, Statement, Value
 
 __all__ = ["grades_of", "size_of"]
 
-_PLACES: Final = (
-    Section.DIAGNOSIS,
-    Section.SYNOPTIC,
-    Section.MICRO,
-    Section.COMMENT,
-    Section.BODY,
-    Section.ADDENDUM,
-)
+_PLACES: Final = TELLING - {Section.MARKERS}
 _ROMAN: Final = {"i": 1, "ii": 2, "iii": 3, "1": 1, "2": 2, "3": 3, "one": 1, "two": 2, "three": 3}
 _GRADE: Final = re.compile(
     r"(?P<part>nuclear|tubul\w+|mitotic|nuclei|"
@@ -49,14 +43,19 @@ _WORD_GRADE: Final = re.compile(
     r"\bgrade\b[\w ]{0,16}[:,(=-]{0,2} ?\(?(?:\d ?\()?(low|intermediate|"
     r"high)(?: ?(?:to|-|/) ?(low|intermediate|high))?\b"
 )
+_GRADE_SIGNS: Final = (
+    *("grad", "hg", "lg", "ig", "gr", "diff", "/9", "/ 9", "score", "g1", "g2", "g3", "+"),
+    *("of 9", "nottingham"),
+)
+"""A sentence without any of these gives no grade."""
 _SITU_WORDS: Final = re.compile(r"\bdcis\b|in situ|\bnuclear\b|cytonuclear|intraductal")
 _DCIS_NAMES: Final = ("low", "intermediate", "high")
 
 
 def grades_of(rows: Sequence[Marked], outcome: Statement) -> dict[Property, Statement]:
     """Give the grade of the invasive carcinoma and that of DCIS."""
-    seen: dict[Property, dict[object, list[str]]] = {}
-    later: dict[Property, dict[object, list[str]]] = {}
+    seen: dict[Property, dict[Value | None, list[str]]] = {}
+    later: dict[Property, dict[Value | None, list[str]]] = {}
     topic = ""
     line = -1
     for row in rows:
@@ -77,18 +76,12 @@ def grades_of(rows: Sequence[Marked], outcome: Statement) -> dict[Property, Stat
     return found
 
 
-def _one_of(values: dict[object, list[str]], reason: str) -> Statement:
+def _one_of(values: dict[Value | None, list[str]], reason: str) -> Statement:
     lines = tuple(dict.fromkeys(line for group in values.values() for line in group))[:4]
     value = next(iter(values))
     if len(values) > 1 or value is None:
         return Statement(None, 0.0, lines, reason)
-    return Statement(_value(value), 0.95, lines)
-
-
-def _value(value: object) -> Value:
-    if not isinstance(value, (str, int, float)):
-        raise TypeError("a value is a word or a number")
-    return value
+    return Statement(value, 0.95, lines)
 
 
 def _topic(row: Marked) -> str:
@@ -130,26 +123,7 @@ def _grades_in(
     row: Marked, outcome: Statement, topic: str
 ) -> Iterator[tuple[Property, int | str | None]]:
     text = row.text
-    if not any(
-        word in text
-        for word in (
-            "grad",
-            "hg",
-            "lg",
-            "ig",
-            "gr",
-            "diff",
-            "/9",
-            "/ 9",
-            "score",
-            "g1",
-            "g2",
-            "g3",
-            "+",
-            "of 9",
-            "nottingham",
-        )
-    ):
+    if not any(sign in text for sign in _GRADE_SIGNS):
         return
     invasive = outcome.value in (Outcome.INVASIVE.value, None)
     exact = False

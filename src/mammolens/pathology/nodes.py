@@ -6,55 +6,21 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from mammolens.pathology.layout import Section
 from mammolens.pathology.mentions import Marked
+from mammolens.pathology.titles import TELLING
 from mammolens.pathology.values import Property, Statement
 
 __all__ = ["nodes_of"]
 
-_PLACES: Final = (
-    Section.DIAGNOSIS,
-    Section.SYNOPTIC,
-    Section.MICRO,
-    Section.COMMENT,
-    Section.BODY,
-    Section.MARKERS,
-    Section.ADDENDUM,
+_COUNTED: Final = (
+    *("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"),
+    *("eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen"),
+    *("nineteen", "twenty"),
 )
 _NUMBER: Final = {
     **{str(n): n for n in range(100)},
-    **dict(
-        zip(
-            [
-                "no",
-                "one",
-                "two",
-                "three",
-                "four",
-                "five",
-                "six",
-                "seven",
-                "eight",
-                "nine",
-                "ten",
-                "eleven",
-                "twelve",
-                "thirteen",
-                "fourteen",
-                "fifteen",
-                "sixteen",
-                "seventeen",
-                "eighteen",
-                "nineteen",
-                "twenty",
-            ],
-            range(21),
-            strict=True,
-        )
-    ),
-    "none": 0,
-    "zero": 0,
-    "nil": 0,
+    **{word: n for n, word in enumerate(_COUNTED)},
+    **dict.fromkeys(("none", "zero", "nil"), 0),
     "single": 1,
     "both": 2,
     "all": -1,
@@ -109,7 +75,7 @@ def nodes_of(rows: Sequence[Marked], *, only_nodes: bool) -> dict[Property, Stat
     line = -1
     for row in rows:
         text = row.text
-        if row.section not in _PLACES or row.is_rule or "previous" in text:
+        if row.section not in TELLING or row.is_rule or "previous" in text:
             continue
         speaks = only_nodes or bool(_NODE_WORD.search(text))
         if not (speaks or row.sentence.line == line) or "intramammary" in text:
@@ -147,7 +113,7 @@ _METASTASIS: Final = re.compile(
 
 def _single(rows: Sequence[Marked]) -> tuple[int, int | None, int | None, str] | None:
     """Count the node of a specimen that names one node (or "both") without a number."""
-    used = [row for row in rows if row.section in _PLACES and not row.is_rule]
+    used = [row for row in rows if row.section in TELLING and not row.is_rule]
     text = " ".join(row.text for row in used)[:2000]
     if not _ONE.search(text):
         return None

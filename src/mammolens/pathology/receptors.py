@@ -8,6 +8,7 @@ from typing import Final
 
 from mammolens.pathology.layout import Section
 from mammolens.pathology.mentions import Marked
+from mammolens.pathology.titles import TELLING
 from mammolens.pathology.values import Property, Statement
 
 __all__ = ["receptors_of"]
@@ -50,15 +51,6 @@ _AMPLIFIED: Final = re.compile(
     r"(?P<not>\bnot |\bnon-?|\bno |\bun|\bnegative for (?:gene )?)?(?:\w+ )?\bamplifi(?:ed|cation)"
 )
 _ISH: Final = re.compile(r"\b(?:d?-?f?ish|fish|cish|sish|ddish|in situ hybridi[sz]ation)\b")
-_PLACES: Final = (
-    Section.DIAGNOSIS,
-    Section.SYNOPTIC,
-    Section.MARKERS,
-    Section.COMMENT,
-    Section.MICRO,
-    Section.BODY,
-    Section.ADDENDUM,
-)
 _NOT_OURS: Final = re.compile(
     r"\bprevious|\bprior\b|\bhistory\b|\bon the (?:core|biopsy)\b.*\bwas\b"
 )
@@ -69,7 +61,7 @@ def receptors_of(rows: Iterable[Marked]) -> dict[Property, Statement]:
     seen: dict[Property, list[tuple[int, str | float | None, str]]] = {}
     for row in rows:
         text = row.sentence.text
-        if row.section not in _PLACES or row.is_rule or _NOT_OURS.search(text):
+        if row.section not in TELLING or row.is_rule or _NOT_OURS.search(text):
             continue
         weight = 2 if row.section is Section.ADDENDUM else 1
         for kind, value, strength in _read(text):

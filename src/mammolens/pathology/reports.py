@@ -10,8 +10,8 @@ from typing import Final
 
 from mammolens.errors import UnreadableReport
 
-__all__ = ["MAX_BYTES", "SECTION_OF_LOINC", "PathologyReport", "ReportStatus", "identifier",
-           "moment", "refuse_future"]  # fmt: skip
+__all__ = ["MAX_BYTES", "SECTION_OF_LOINC", "PathologyReport", "ReportStatus", "day_of",
+           "identifier", "moment", "refuse_future"]  # fmt: skip
 
 MAX_BYTES: Final = 32 << 20
 """Largest file of reports; the size is checked before reading."""
@@ -110,20 +110,9 @@ _STAMP: Final = re.compile(
     r"(\d{4})-?(\d\d)(?:-?(\d\d))?(?:[T ]?(\d\d):?(\d\d)(?::?(\d\d)(?:[.,]\d{1,9})?)?)?"
     r"\s?(Z|[+-]\d\d:?\d\d)?"
 )
-_MONTHS: Final = [
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "may",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "oct",
-    "nov",
-    "dec",
-]
+_MONTHS: Final = (
+    *("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"),
+)
 _WORDED: Final = re.compile(r"(\d{1,2})[ .-]{1,2}([A-Za-z]{3})[a-z]*\.?[ ,.-]{1,3}(\d{4})")
 _SLASHED: Final = re.compile(r"(\d{1,2})[/.](\d{1,2})[/.](\d{4})")
 
@@ -161,6 +150,12 @@ def moment(text: str | None) -> datetime | None:
     except ValueError:
         return None
     return None
+
+
+def day_of(text: str | None) -> date | None:
+    """Read a date as `moment` does, without its time."""
+    found = moment(text)
+    return found.date() if found else None
 
 
 def _zone(text: str | None) -> timezone | None:

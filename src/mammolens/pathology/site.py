@@ -38,7 +38,6 @@ _SIDE: Final = re.compile(
     r"(?<!post )(?<!after )(?<!prior )\b(lt|rt)\b(?= ?[,;.)]| side)|\bmrm,? (left|right|lt|rt)\b|"
     r"\b(l|r)(?=uoq|uiq|loq|liq|\buoq)"
 )
-_OTHER_SIDE: Final = re.compile(r"\bcontralateral\b|\bother (?:breast|side)\b|\bopposite\b")
 _SAMPLED: Final = re.compile(
     r"biops|\bcores?\b|\bfna\b|aspirat|excis|mastectomy|lumpectomy|specimen|\bwle\b|"
     r"\bvab\b|\bbx\b|sampled"

@@ -13,20 +13,12 @@ from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.pathology.layout import Section, Sentence
-from mammolens.pathology.places import PLACE_MARK
 from mammolens.pathology.site import is_node, present_sides, sides_in
+from mammolens.pathology.titles import TELLING
+from mammolens.pathology.wholes import PLACE_MARK
 
 __all__ = ["Group", "group"]
 
-_TELLING: Final = (
-    Section.DIAGNOSIS,
-    Section.SYNOPTIC,
-    Section.BODY,
-    Section.MICRO,
-    Section.MARKERS,
-    Section.COMMENT,
-    Section.ADDENDUM,
-)
 _NODE_HEADING: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
     r"breast,?)\W{0,3})?(?:sentinel|axilla(?:ry)?\b|slnb?\b|lymph)"
@@ -102,7 +94,7 @@ def group(sentences: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     groups, floating
         The specimens in the order of the report, and sentences that belong to none for certain.
     """
-    told = [s for s in sentences if s.section in (*_TELLING, Section.SPECIMEN, Section.GROSS)]
+    told = [s for s in sentences if s.section in TELLING | {Section.SPECIMEN, Section.GROSS}]
     if any(s.names for s in told):
         return _by_label(told)
     return _by_side(told)
@@ -126,7 +118,7 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     last = next(reversed(groups.values()), None)
     if last is not None and len(groups) > 1:
         floating += _loose_receptors(last)
-    kept = [g for g in groups.values() if any(s.section in _TELLING for s in g.sentences)]
+    kept = [g for g in groups.values() if any(s.section in TELLING for s in g.sentences)]
     kept = kept or list(groups.values())
     if len(kept) == 1:
         kept[0].sentences += floating
@@ -239,7 +231,7 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     parts = [part for sentence in told for part in _divided(sentence)]
     deciding = [s for s in parts if s.section in (Section.DIAGNOSIS, Section.ADDENDUM)]
     if not any(sides_in(s.text) for s in deciding):
-        deciding = [s for s in parts if s.section in _TELLING]
+        deciding = [s for s in parts if s.section in TELLING]
     sides = list(dict.fromkeys(side for s in deciding for side in _own(s)))
     if any(s.section is Section.ADDENDUM and _WRONG_SIDE.search(s.text) for s in told):
         sides = []  # The other side was an error: it is one specimen.
@@ -281,13 +273,13 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
         here.sentences.append(sentence)
     if not groups:
         return [Group(None, list(told))], []
-    telling = [g for g in groups.values() if any(s.section in _TELLING for s in g.sentences)]
+    telling = [g for g in groups.values() if any(s.section in TELLING for s in g.sentences)]
     return telling or list(groups.values()), floating
 
 
 def _shave(sentence: Sentence) -> str:
     """Give which cavity shave a heading names; "" if it names none."""
-    if not sentence.starts_line or sentence.section not in (*_TELLING,):
+    if not sentence.starts_line or sentence.section not in TELLING:
         return ""
     match = _SHAVE.match(sentence.text)
     return f"{match[1] or ''} shave" if match else ""
@@ -313,7 +305,7 @@ def _own(sentence: Sentence) -> list[Laterality]:
 def _divided(sentence: Sentence) -> Iterator[Sentence]:
     """Divide a sentence about both sides where the second side begins."""
     found = sides_in(sentence.text)
-    if len(_own(sentence)) < 2 or sentence.section not in _TELLING:
+    if len(_own(sentence)) < 2 or sentence.section not in TELLING:
         yield sentence
         return
     begin, last, first = 0, found[0][0], True

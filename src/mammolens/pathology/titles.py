@@ -9,7 +9,7 @@ from typing import Final
 from mammolens.pathology.labels import BARE, LABEL, PLACE
 from mammolens.pathology.text import correct
 
-__all__ = ["Section", "after_title", "title_of"]
+__all__ = ["TELLING", "Section", "after_title", "title_of"]
 
 
 class Section(str, Enum):
@@ -29,6 +29,14 @@ class Section(str, Enum):
     OTHER = "other"
     """Signatures, methods, legends: never about the tissue."""
 
+
+TELLING: Final = frozenset(
+    (
+        *(Section.DIAGNOSIS, Section.SYNOPTIC, Section.BODY, Section.MICRO, Section.MARKERS),
+        *(Section.COMMENT, Section.ADDENDUM),
+    )
+)
+"""Sections that say what was found in the tissue."""
 
 _TITLES: Final = tuple(
     (section, re.compile(pattern))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Final
@@ -115,6 +115,18 @@ class SpecimenReading:
         """Give the value of a property; ``None`` if it is unsure or not stated."""
         stated = self.statements.get(wanted)
         return None if stated is None else stated.value
+
+    def doubted(self, reason: str) -> SpecimenReading:
+        """Give the specimen with an unsure outcome; what proved it stays as evidence."""
+        stated = self.statements.get(Property.OUTCOME)
+        doubt = Statement(None, 0.0, stated.evidence if stated else (), reason)
+        return self.stating({Property.OUTCOME: doubt})
+
+    def stating(self, more: Mapping[Property, Statement]) -> SpecimenReading:
+        """Give the specimen with further statements, in the order of `Property`."""
+        found = {**self.statements, **more}
+        ordered = {kind: found[kind] for kind in Property if kind in found}
+        return replace(self, statements=MappingProxyType(ordered))
 
     @property
     def outcome(self) -> Outcome | None:

@@ -1,24 +1,35 @@
 """Check the specimens of a report against the whole report, and complete them from its heading.
 
 A report can name a side once for all its specimens. It can also announce a specimen that was not
-found, or two specimens can be read as one: then the outcomes are unsure, and a person looks.
+found, or two specimens can be read as one: then the outcomes are unsure, and a person looks. A
+report without labels is divided by the places that its headings name: "Left breast, 2 o'clock:
+fibroadenoma. Left breast, 9 o'clock: DCIS" has two specimens.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from mammolens.pathology.labels import missing_labels
 from mammolens.pathology.layout import Section, Sentence
-from mammolens.pathology.places import repeated_heading
-from mammolens.pathology.site import laterality_of, procedure_of
+from mammolens.pathology.site import is_node, laterality_of, procedure_of
 from mammolens.pathology.values import Outcome, Property, SpecimenReading, Statement, Tissue
 
-__all__ = ["Shared", "completed", "not_divided", "shared_by_all",
-           "with_missing", "with_sentinel_nodes"]  # fmt: skip
+__all__ = [
+    "PLACE_MARK",
+    "Shared",
+    "completed",
+    "named_by_place",
+    "not_divided",
+    "repeated_heading",
+    "shared_by_all",
+    "with_missing",
+    "with_sentinel_nodes",
+]
 
 _HEADINGS: Final = (Section.BODY, Section.SPECIMEN, Section.DIAGNOSIS, Section.SYNOPTIC)
 _NOT_HERE: Final = (Section.HISTORY, Section.OTHER, Section.FROZEN)
@@ -74,11 +85,7 @@ def completed(one: SpecimenReading, shared: Shared) -> SpecimenReading:
         side = next((found for found in sides if found is not None and not found.unsure), None)
         if side is not None:
             added[Property.LATERALITY] = _weaker(side)
-    if not added:
-        return one
-    statements = dict(one.statements) | added
-    ordered = {kind: statements[kind] for kind in Property if kind in statements}
-    return SpecimenReading(one.name, one.tissue, MappingProxyType(ordered))
+    return one.stating(added) if added else one
 
 
 def _weaker(stated: Statement) -> Statement:
@@ -169,14 +176,95 @@ def with_missing(
     reason = "the label of another specimen was not recognised"
     doubt = Statement(None, 0.0, (), reason)
     result = [
-        SpecimenReading(
-            one.name,
-            one.tissue,
-            MappingProxyType(dict(one.statements) | {Property.OUTCOME: doubt}),
-        )
-        if one.tissue is Tissue.BREAST
-        else one
+        one.stating({Property.OUTCOME: doubt}) if one.tissue is Tissue.BREAST else one
         for one in read
     ]
     lost = MappingProxyType({Property.OUTCOME: doubt})
     return result + [SpecimenReading(name, Tissue.BREAST, lost) for name in missing]
+
+
+PLACE_MARK: Final = "@"
+"""The first letter of a name that stands for a place, and is no label of the report."""
+_PLACE_SECTIONS: Final = (Section.BODY, Section.DIAGNOSIS, Section.MICRO)
+_HEADING: Final = re.compile(r"^(.{3,100}?)(?::(?!\d)| - |;)(?=.*[a-z]{3})")
+_PLACE_KINDS: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\b(?:lesion|mass|site|target|area|cluster) #?([a-d1-4])\b",
+        r"\b(1[0-2]|[1-9])(?::[0-5]0)? ?(?:o'? ?clock|h\b)|\b(1[0-2]|[1-9]):[0-5]0\b",
+        r"\b([ul][oi]q)\b|\b((?:upper|lower)[ -](?:outer|inner))\b|\b(retroareolar|subareolar)\b",
+        r"\b(medial|lateral|superior|inferior|anterior|posterior|larger|smaller) "
+        r"(?:lesion|mass|site|area|cluster)",
+    )
+)
+"""What tells the places of two headings apart, the surest first."""
+_BIOPSIES: Final = re.compile(r"\bcores?\b|biops|\bbx\b|\bfna|\bva[bc]\b|gauge|aspirat|\b1[0-8]g\b")
+_ONE_SPECIMEN: Final = re.compile(r"mastectomy|lumpectomy|\bwle\b|wide local|excis|segmentectomy")
+_SIDE: Final = re.compile(r"\b(left|right|lt|rt|l|r)\b")
+
+
+_OTHER_HEADING: Final = re.compile(
+    r"^\W*(?:left|right|lt|rt|l|r)\b\.? .*(?:breast|axill|node|core|biops|fna|aspirat|cyst)"
+)
+"""A heading that begins with a side and has none of these places."""
+
+
+def named_by_place(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """Give a name to the sentences under each heading, if the headings name different places.
+
+    Nothing changes in a report with labels, or of an operation: its lesions are of one specimen.
+    """
+    told = [s for s in sentences if s.section is not Section.HISTORY]
+    text = " ".join(s.text for s in told)[:20_000]
+    if any(s.names for s in told) or not _BIOPSIES.search(text) or _ONE_SPECIMEN.search(text):
+        return list(sentences)
+    for kind in _PLACE_KINDS:
+        keys = [_key(s, kind) for s in sentences]
+        if len({key for key in keys if key and key[2:] not in ("node", "other")}) > 1:
+            return _named(sentences, keys)
+    return list(sentences)
+
+
+def _key(sentence: Sentence, kind: re.Pattern[str]) -> str:
+    heading = _HEADING.match(sentence.text) if sentence.section in _PLACE_SECTIONS else None
+    place = kind.search(heading[1]) if heading else None
+    side = _SIDE.search(heading[1]) if heading else None
+    if heading and not place and side and _OTHER_HEADING.match(heading[1]):
+        return f"{side[1][0]} {'node' if is_node(heading[1]) else 'other'}"
+    if not heading or not place:
+        return ""
+    return f"{side[1][0] if side else ''} {next(group for group in place.groups() if group)}"
+
+
+def _named(sentences: Sequence[Sentence], keys: Sequence[str]) -> list[Sentence]:
+    result: list[Sentence] = []
+    names: tuple[str, ...] = ()
+    section: Section | None = None
+    for sentence, key in zip(sentences, keys, strict=True):
+        if sentence.section is not section:
+            section, names = sentence.section, ()
+        names = (PLACE_MARK + key,) if key else names
+        result.append(replace(sentence, names=names))
+    return result
+
+
+_SIDED: Final = re.compile(
+    r"^\W*(?:[\w-]+\W{1,3}){0,2}?(left|right|lt|rt)\b.{0,60}?(?:\bcores?\b|biops|\bbx\b|\bfna)"
+)
+
+
+def repeated_heading(sentences: Iterable[Sentence]) -> bool:
+    """Whether one section has two headings of biopsies of one side, each with its own text."""
+    seen: set[tuple[Section, str]] = set()
+    for sentence in sentences:
+        if sentence.names or sentence.section not in (Section.BODY, Section.DIAGNOSIS):
+            continue
+        heading = _HEADING.match(sentence.text)
+        sided = _SIDED.match(heading[1]) if heading else None
+        if sided is None or re.search(r"axill|\bnodes?\b|\bsln", sentence.text[:100]):
+            continue
+        key = (sentence.section, sided[1][0])
+        if key in seen:
+            return True
+        seen.add(key)
+    return False

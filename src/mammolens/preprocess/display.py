@@ -16,9 +16,8 @@ import numpy.typing as npt
 
 from mammolens.core import Display, Mammogram, Photometric, PreparedView
 from mammolens.preprocess.breast import find_breast
-from mammolens.preprocess.grey import to_grey
+from mammolens.preprocess.grey import resize, to_grey
 from mammolens.preprocess.picture_trust import usable_voi
-from mammolens.preprocess.resizing import resize
 
 __all__ = ["Tone", "display_of", "make_display", "make_thumbnail", "tone_of"]
 

@@ -12,10 +12,9 @@ from mammolens.core import Geometry, Mammogram, Overview, PreparedView, ViewPosi
 from mammolens.errors import NotAMammogram
 from mammolens.preprocess.breast import BreastRegion, pectoral_mask
 from mammolens.preprocess.config import Pectoral, PreprocessConfig
-from mammolens.preprocess.grey import denoise, enhance_contrast, normalise, to_grey
+from mammolens.preprocess.grey import denoise, enhance_contrast, normalise, place, resize, to_grey
 from mammolens.preprocess.muscle import find_muscle
 from mammolens.preprocess.picture_trust import trusted_picture
-from mammolens.preprocess.resizing import place, resize
 
 __all__ = ["prepare"]
 

@@ -17,9 +17,8 @@ import numpy.typing as npt
 from mammolens.core import Box, Caution, Geometry, ImageRef, Mammogram, PreparedView, turn_box
 from mammolens.errors import BadRegion, NotAMammogram
 from mammolens.preprocess.config import RegionConfig
-from mammolens.preprocess.grey import to_grey
+from mammolens.preprocess.grey import place, resize, to_grey
 from mammolens.preprocess.picture_trust import trusted_picture, usable_voi
-from mammolens.preprocess.resizing import place, resize
 
 __all__ = ["SMALLEST_BOX_PX", "prepare_crop", "prepare_region"]
 

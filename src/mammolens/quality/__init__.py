@@ -6,7 +6,7 @@ its overview goes in, and passed, doubted, or refused with the look of the pictu
 wrong with an exam. Training and evaluation use neither.
 """
 
-from mammolens.quality.exam import compare_views
+from mammolens.quality.criteria import compare_views
 from mammolens.quality.gate import (
     GatePoint,
     Look,
@@ -16,7 +16,7 @@ from mammolens.quality.gate import (
     built_in_point,
     judge,
 )
-from mammolens.quality.measures import picture_measures
+from mammolens.quality.sharpness import picture_measures
 from mammolens.quality.verdict import DOOR_CONFIG, assess
 
 __all__ = [

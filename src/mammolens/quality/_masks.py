@@ -8,16 +8,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "as_bytes",
-    "broad_areas",
-    "deviation",
-    "narrower",
-    "part_areas",
-    "share",
-    "wider",
-]
-
 _Mask = npt.NDArray[np.bool_]
 
 

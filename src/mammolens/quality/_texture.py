@@ -11,8 +11,6 @@ import numpy.typing as npt
 
 from mammolens.quality._masks import as_bytes, deviation, narrower
 
-__all__ = ["texture"]
-
 _Grey = npt.NDArray[np.uint8]
 _Mask = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float32]

@@ -1,13 +1,20 @@
 """Sharpness, motion and noise of a breast, measured on the picture that the model sees.
 
-All three are ratios within the breast, so that a linear grey scale does not change them. They are
-measured at the scale of the prepared picture, or at that of the source where this has fewer pixels:
-what is lost below that scale, no measure of the prepared picture and no model sees.
+`measure_texture` serves the verdict. All its measures are ratios within the breast, so that a
+linear grey scale does not change them. They are measured at the scale of the prepared picture, or
+at that of the source where this has fewer pixels: what is lost below that scale, no measure of the
+prepared picture and no model sees.
+
+`picture_measures` serves `mammolens.monitor`, which watches many exams for changes of a machine; it
+decides nothing about a single picture. Its numbers are not those of the verdict: they also follow
+the grey scale, are a part of ``results.json``, and docs/evidence/drift.md is measured with them.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
@@ -16,7 +23,7 @@ import numpy.typing as npt
 from mammolens.core import PreparedView
 from mammolens.quality._masks import deviation, narrower
 
-__all__ = ["Texture", "measure_texture"]
+__all__ = ["Texture", "measure_texture", "picture_measures"]
 
 _RIM_PX = 15
 """Square by which the mask is narrowed: the skin line is an edge of its own."""
@@ -97,3 +104,45 @@ def _energies(values: _Floats, core: npt.NDArray[np.bool_]) -> list[float]:
         bend = np.abs(ahead + behind - 2.0 * centre)
         found.append(max(float(bend[inner].mean()), 1e-3))
     return found
+
+
+_WATCHED_RIM_PX: Final = 9
+"""Rim of the breast's mask that is left out: its edge is a step of its own."""
+_LEAST_PX: Final = 256
+"""With fewer pixels inside the rim, a picture has no measures."""
+_LEAST_SHARE: Final = 1e-5
+_LAPLACE: Final = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
+_NOISE: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+"""Kernel of Immerkær's estimate of noise, doi 10.1006/cviu.1996.0060."""
+
+
+def picture_measures(view: PreparedView) -> dict[str, float]:
+    """Measure a prepared picture of a whole breast.
+
+    Returns
+    -------
+    ``sharpness`` (log of the ratio of the deviations of Laplacian and greys), ``mean_grey`` (0–1),
+    ``clipping`` (log10 of the share of black and white pixels) and ``noise`` (log10 of the
+    deviation in grey levels). Empty for a marked region, or where the breast is too small.
+    """
+    if view.overview is None:
+        return {}
+    rim = np.ones((_WATCHED_RIM_PX, _WATCHED_RIM_PX), np.uint8)
+    inside = cv2.erode(view.mask.astype(np.uint8), rim).astype(bool)
+    breast = view.overview.grey[view.overview.mask]
+    if np.count_nonzero(inside) < _LEAST_PX or breast.size < _LEAST_PX:
+        return {}
+    grey = view.pixels.astype(np.float32)
+    edges = cv2.filter2D(grey, -1, _LAPLACE)[inside]
+    fine = cv2.filter2D(grey, -1, _NOISE)[inside]
+    deviation = float(grey[inside].std())
+    if not deviation:
+        return {}
+    clipped = np.count_nonzero((breast == 0) | (breast == 255)) / breast.size
+    noise = math.sqrt(math.pi / 2) / 6 * float(np.abs(fine).mean())
+    return {
+        "sharpness": math.log(max(float(np.std(edges)) / deviation, 1e-3)),
+        "mean_grey": float(breast.mean()) / 255.0,
+        "clipping": math.log10(max(clipped, _LEAST_SHARE)),
+        "noise": math.log10(max(noise, 1e-2)),
+    }

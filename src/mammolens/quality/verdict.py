@@ -21,13 +21,10 @@ from mammolens.core import (
     ViewPosition,
 )
 from mammolens.preprocess import Denoise, Pectoral, PreprocessConfig, prepare
-from mammolens.quality.criteria import judged, unknown
-from mammolens.quality.frame import Frame, measure_frame
+from mammolens.quality.criteria import judged, positioning_criteria, unknown
+from mammolens.quality.frame import Frame, Places, measure_frame, measure_objects
 from mammolens.quality.gate import Outcome, judge
-from mammolens.quality.objects import measure_objects
-from mammolens.quality.places import Places
 from mammolens.quality.positioning import measure_positioning
-from mammolens.quality.positioning_criteria import positioning_criteria
 from mammolens.quality.sharpness import Texture, measure_texture
 
 __all__ = ["DOOR_CONFIG", "assess"]
@@ -207,20 +204,18 @@ def _exposure(frame: Frame, place: Places) -> Criterion:
             LEAST_CONTRAST,
         ),
     )
-    for poor, words, value, limit in asked:
-        if poor:
-            marks = [place.breast()]
-            return judged(
-                "exposure",
-                True,
-                (words, good),
-                value=value,
-                limit=limit,
-                unit="share of the grey scale",
-                doubts=True,
-                marks=marks,
-            )
-    return judged("exposure", False, ("", good), value=frame.median, unit="share of the grey scale")
+    fine = (True, "", frame.median, None)
+    _, words, value, limit = next(one for one in (*asked, fine) if one[0])
+    return judged(
+        "exposure",
+        bool(words),
+        (words, good),
+        value=value,
+        limit=limit,
+        unit="share of the grey scale",
+        doubts=bool(words),
+        marks=[place.breast()],
+    )
 
 
 def _clipping(view: PreparedView, frame: Frame, place: Places) -> Criterion:

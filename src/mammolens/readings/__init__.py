@@ -5,6 +5,8 @@ from __future__ import annotations
 from mammolens.readings.answers import (
     DESCRIPTORS,
     RECALLING,
+    Addition,
+    AiStatement,
     Answer,
     Assessment,
     Assessments,
@@ -12,12 +14,13 @@ from mammolens.readings.answers import (
     Descriptors,
     Mark,
     MarkShape,
+    Observer,
+    SignedReading,
     Words,
     contradictions,
     disagreements,
     missing_fields,
 )
-from mammolens.readings.signed import Addition, AiStatement, Observer, SignedReading
 
 __all__ = [
     "DESCRIPTORS",

@@ -1,6 +1,9 @@
-"""What a person says of an exam: BI-RADS of each breast, density, recall, marks, words.
+"""What a person says of an exam, and what it becomes when it is signed.
 
-Unknown is ``None``: a draft may be open anywhere, and what is locked or signed is whole.
+An answer has BI-RADS of each breast, density, recall, marks and words. Unknown is ``None``: a draft
+may be open anywhere, and what is locked or signed is whole. A signed reading has all that a report
+of it needs: whose it is, of which images, by whom.
+
 Source: ACR BI-RADS Atlas, 5th edition (categories, density, lexicon of mammography).
 """
 
@@ -8,6 +11,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Final, Literal
 
@@ -20,11 +25,13 @@ from pydantic import (
     model_validator,
 )
 
-from mammolens.core import Laterality
+from mammolens.core import Laterality, Mammogram, Source, TriageCategory
 
 __all__ = [
     "DESCRIPTORS",
     "RECALLING",
+    "Addition",
+    "AiStatement",
     "Answer",
     "Assessment",
     "Assessments",
@@ -32,6 +39,8 @@ __all__ = [
     "Descriptors",
     "Mark",
     "MarkShape",
+    "Observer",
+    "SignedReading",
     "Words",
     "contradictions",
     "disagreements",
@@ -185,6 +194,13 @@ class Answer(_Part):
     comment: Words = ""
     urgent: Words = ""
 
+    def breasts(self) -> tuple[tuple[Laterality, BiRads | None, DensityCategory | None], ...]:
+        """Give each breast with its category and its density, the right one first."""
+        return (
+            (Laterality.RIGHT, self.assessments.right.birads, self.density.right),
+            (Laterality.LEFT, self.assessments.left.birads, self.density.left),
+        )
+
 
 def missing_fields(answer: Answer, sides: Collection[Laterality]) -> list[str]:
     """Name what must still be said before an answer stands.
@@ -243,3 +259,78 @@ def disagreements(one: Answer, other: Answer) -> list[str]:
         if len(groups) > 1:
             found.append(f"assessments.{name}.birads")
     return found
+
+
+@dataclass(frozen=True)
+class Observer:
+    """A person who signed: the name that people read, and that of the account."""
+
+    name: str
+    account: str
+    organisation: str | None = None
+
+
+@dataclass(frozen=True)
+class AiStatement:
+    """What the AI said of an exam: a category, never more certain than it was."""
+
+    category: TriageCategory
+    model_name: str
+    model_version: str
+    has_doubts: bool = False
+
+
+@dataclass(frozen=True)
+class Addition:
+    """Words that were added after the signature."""
+
+    author: str
+    text: str
+    created: datetime
+
+
+@dataclass(frozen=True)
+class SignedReading:
+    """What a person signed about an exam.
+
+    `role` is ``first``, ``second``, ``arbiter`` or ``opinion``. `blinded` says that the first
+    answer was given without the AI. `is_behind` says that images came after the signature, that
+    another answer stands, or that a second reader is awaited. `ai` is ``None`` where there is no
+    result, or it is not shown. An arbiter who marked nothing takes over the marks of the reader
+    with whom they agree, `marked_by`; `marks_left_out` names others whose marks are in their own
+    reports. `banner` must be visible wherever the exam is. `language` is that of the site's
+    reports. `pictures` are the decoded images by SOP Instance UID, as far as they were asked for.
+    """
+
+    id: int
+    role: str
+    observer: Observer
+    answer: Answer
+    images: tuple[Source, ...]
+    signed: datetime
+    first_answer: Answer | None = None
+    blinded: bool = False
+    agreed: bool | None = None
+    ai_shown: bool = False
+    ai: AiStatement | None = None
+    is_behind: bool = False
+    marked_by: Observer | None = None
+    marks_left_out: tuple[str, ...] = ()
+    banner: str = ""
+    language: str = "en"
+    additions: tuple[Addition, ...] = ()
+    pictures: Mapping[str, Mammogram] = field(default_factory=dict, repr=False)
+
+    def source(self, uid: str) -> Source | None:
+        """Give the image of a SOP Instance UID, if the exam has it."""
+        return next((one for one in self.images if one.ref.sop_instance_uid == uid), None)
+
+    def marks_on(self, source: Source) -> list[tuple[int, Mark]]:
+        """Give the marks on an image, each with its number in the answer."""
+        numbered = enumerate(self.answer.findings, start=1)
+        return [(n, mark) for n, mark in numbered if mark.image == source.ref.sop_instance_uid]
+
+    def side_of(self, mark: Mark) -> Laterality | None:
+        """Give the breast that a mark lies on, as far as its image tells."""
+        source = self.source(mark.image)
+        return source.ref.laterality if source else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from mammolens import __version__
@@ -15,9 +14,8 @@ from mammolens.model import DEFAULT_MODEL, ModelPackage
 from mammolens.run import check_paths
 from mammolens.scale.cluster import Cluster, open_cluster
 from mammolens.scale.job import Job, describe_job, open_job
-from mammolens.scale.parts import Counts, read_counts
+from mammolens.scale.parts import Analyse, Counts, Work, analyze_shard, part_path, read_counts
 from mammolens.scale.plan import SHARD_STUDIES, Mark, Plan, Shard, mark_files, open_plan
-from mammolens.scale.shards import Analyse, Work, analyze_shard, part_path
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 __all__ = ["ArchiveSummary", "analyze_archive"]
@@ -91,7 +89,10 @@ def analyze_archive(
         work = Work(job.exams, named, digest, __version__, options, job.key, analyse)
         del package
         with open_plan(job.plan) as plan, open_cluster(cluster, tls) as workers:
-            read = partial(_read_headers, workers, job.key)
+
+            def read(tasks: Iterator[tuple[Mark, ...]]) -> Iterator[list[Mark]]:
+                return workers.run(mark_files, tasks, job.key, name=lambda m: m[0].file.name)
+
             plan.update(map(Path, full), read, on_progress)
             studies = plan.count_studies()
             if not studies:
@@ -116,12 +117,6 @@ def _refuse_inside(out: Path, paths: Sequence[str]) -> None:
             keyword="--out",
             remedy=f"Give a folder outside {inside}",
         )
-
-
-def _read_headers(
-    workers: Cluster, key: bytes, tasks: Iterator[tuple[Mark, ...]]
-) -> Iterator[list[Mark]]:
-    return workers.run(mark_files, tasks, key, name=lambda marks: marks[0].file.name)
 
 
 def _analyse_shards(

@@ -64,13 +64,12 @@ def read_headers(paths: Sequence[Path]) -> Found:
     """Read headers (in a worker); an error is kept as what was found."""
     found: Found = {}
     for path in paths:
-        for reader, read in (("identify", _identified), ("read_facts", read_facts)):
+        for reader, read in (
+            ("identify", lambda path: identify(ImageFile(path))),
+            ("read_facts", read_facts),
+        ):
             try:
                 found[reader, path] = read(path)
             except InputError as error:
                 found[reader, path] = error
     return found
-
-
-def _identified(path: Path) -> object:
-    return identify(ImageFile(path))

@@ -21,6 +21,7 @@ from mammolens.serve import logs
 from mammolens.serve.holdings import NodeState, open_state
 from mammolens.serve.record import present
 from mammolens.serve.settings import NodeSettings, load_settings
+from mammolens.serve.threads import running
 
 if TYPE_CHECKING:
     from mammolens.serve.dimse import FoundStudy, Method, PullReport, StudyQuery
@@ -169,13 +170,8 @@ def _working(state: NodeState, workers: int, stop: threading.Event) -> Iterator[
             failed.append(error)
             stop.set()
 
-    thread = threading.Thread(target=run, name="workers")
-    thread.start()
-    try:
+    with running("workers", stop, run):
         yield
-    finally:
-        stop.set()
-        thread.join()
     if failed:
         raise failed[0]
 

@@ -7,7 +7,6 @@ files of one exam without writing them. Importing this package loads nothing hea
 
 from __future__ import annotations
 
-from mammolens.sinks._artefact import Artefact, DicomIds
 from mammolens.sinks._registry import (
     ENTRY_POINTS,
     SINKS,
@@ -17,7 +16,7 @@ from mammolens.sinks._registry import (
     sink_names,
     sop_classes,
 )
-from mammolens.sinks._run import RunInfo, TriageThreshold
+from mammolens.sinks._run import Artefact, DicomIds, RunInfo, TriageThreshold
 from mammolens.sinks._write import LISTED, RunRow, RunSummary, exam_artefacts, write_run
 
 __all__ = [

@@ -6,8 +6,6 @@ from mammolens.clinical import ITEMS
 from mammolens.core import FusionResult, Prediction, RiskStatement
 from mammolens.wording import percent
 
-__all__ = ["contribution_words", "fusion_words", "risk_words"]
-
 
 def contribution_words(fusion: FusionResult | None) -> list[str]:
     """Describe each contribution, such as ``age +0.21`` or ``lump L +0.80``."""

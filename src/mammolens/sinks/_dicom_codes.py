@@ -6,8 +6,6 @@ from typing import Final, NamedTuple
 
 from mammolens.core import Laterality, ViewPosition
 
-__all__ = ["BREASTS", "SIDES", "VIEWS", "Code"]
-
 
 class Code(NamedTuple):
     """A coded concept: its value, its coding scheme and its meaning."""
@@ -59,6 +57,14 @@ NOT_SHOWN: Final = _dcm("111152", "Not for Presentation: Rendering device expect
 
 FINDING: Final = _dcm("111059", "Single Image Finding")
 DENSITY: Final = Code("129793001", "SCT", "Mammography breast density")
+COMPOSITION: Final = _dcm("111006", "Breast composition")
+COMPOSITIONS: Final = {
+    "a": Code("129716005", "SCT", "Almost entirely fat"),
+    "b": Code("129717001", "SCT", "Scattered fibroglandular densities"),
+    "c": Code("129718006", "SCT", "Heterogeneously dense"),
+    "d": Code("129719003", "SCT", "Extremely dense"),
+}
+"""PS3.16 CID 6000."""
 FINDING_CERTAINTY: Final = _dcm("111012", "Certainty of Finding")
 PROBABILITY: Final = _dcm("111047", "Probability of cancer")
 CENTRE: Final = _dcm("111010", "Center")

@@ -37,26 +37,6 @@ from mammolens.sinks._dicom_values import carried_back, require_identifiers
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import printable, view_name
 
-__all__ = [
-    "SERIES",
-    "code_item",
-    "dicom_file",
-    "encode",
-    "evidence",
-    "finish",
-    "identify",
-    "ids_of",
-    "image_dataset",
-    "orientation",
-    "per_exam",
-    "per_image",
-    "reference_item",
-    "result_uid",
-    "sign",
-    "source_dataset",
-    "view_item",
-]
-
 SERIES: Final = {
     "dicom-cad-sr": (9100, "AI CAD"),
     "dicom-sr": (9105, "AI measurements"),

@@ -12,18 +12,6 @@ from pydicom.dataset import Dataset
 from mammolens.sinks._dicom_codes import Code
 from mammolens.sinks._dicom_common import code_item
 
-__all__ = [
-    "code",
-    "container",
-    "coordinates",
-    "day",
-    "image",
-    "number",
-    "reference",
-    "text",
-    "time_of_day",
-]
-
 
 def code(
     relationship: str, name: Code, value: Iterable[str], children: Iterable[Dataset] = ()

@@ -22,34 +22,23 @@ from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import DicomIds, RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._clinical import fusion_words, risk_words
+from mammolens.sinks._density import density_words
 from mammolens.sinks._dicom_values import (
     carried_back,
     is_image_class,
     lacking_identifier,
     require_identifiers,
 )
-from mammolens.sinks._refused import refused_words, sort_refused
 from mammolens.sinks._statements import (
     category_thresholds,
     prevalence_words,
     probability_words,
+    refused_words,
+    sort_refused,
     withheld_words,
 )
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated, percent
-
-__all__ = [
-    "ExamSources",
-    "certainty",
-    "content_digest",
-    "exam_ref",
-    "exam_sources",
-    "exam_words",
-    "hierarchy",
-    "meaning_of_numbers",
-    "revised",
-    "summary_code",
-]
 
 
 def revised(run: RunInfo, sink: str, study_instance_uid: str) -> DicomIds | None:
@@ -248,6 +237,7 @@ def exam_words(prediction: Prediction, run: RunInfo) -> str:
         *refused,
         *not_validated(prediction),
         *risk_words(prediction.risk),
+        *density_words(prediction),
     ]
     return " ".join([*words, f"{DISCLAIMER}."])
 

@@ -16,16 +16,6 @@ from pydicom.uid import UID
 from mammolens.core import ImageRef, Source, SourceHeader
 from mammolens.errors import MissingAttribute
 
-__all__ = [
-    "carried_back",
-    "date",
-    "is_image_class",
-    "is_uid",
-    "lacking_identifier",
-    "require_identifiers",
-    "time",
-]
-
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _DATE: Final = re.compile(r"[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d|60)?(\.\d{1,6})?)?")

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from mammolens.core import Laterality
+from mammolens.sinks._dicom_codes import Code
 from mammolens.sinks._dicom_values import date, is_uid
 from mammolens.sinks._messages import ExamIdentity
 
@@ -17,6 +18,7 @@ __all__ = [
     "STUDY_REPORT",
     "Json",
     "coding",
+    "concept",
     "imaging_study",
     "known",
     "mammography",
@@ -36,6 +38,12 @@ SITES: Final = {
     None: (SCT, "76752008", "Breast structure"),
 }
 Json = dict[str, Any]
+_SYSTEMS: Final = {
+    "SCT": SCT,
+    "DCM": DCM,
+    "BI": "https://www.acr.org/birads",
+    "99MAMMOLENS": "urn:mammolens:codes",
+}
 
 
 def study_day(identity: ExamIdentity) -> str | None:
@@ -107,6 +115,11 @@ def coding(code: tuple[str, str, str]) -> Json:
     """Give a code: its system, value and display."""
     system, value, display = code
     return known({"system": system, "code": value, "display": display or None})
+
+
+def concept(code: Code) -> Json:
+    """Give a code of a DICOM context group as a CodeableConcept."""
+    return {"coding": [coding((_SYSTEMS[code.scheme], code.value, code.meaning))]}
 
 
 def mammography() -> Json:

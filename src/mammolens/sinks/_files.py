@@ -13,15 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from mammolens.files import partial_path, whole_file
-from mammolens.sinks._artefact import Artefact
 from mammolens.sinks._registry import Sink
+from mammolens.sinks._run import Artefact
 from mammolens.sinks._worklist import Names
 from mammolens.wording import table_cell
 
 if TYPE_CHECKING:
     from mammolens.core import Prediction
-
-__all__ = ["INDEX", "INDEX_COLUMNS", "ExamNames", "SinkFiles", "exam_ids"]
 
 INDEX: Final = "index.csv"
 INDEX_COLUMNS: Final = ("file", "patient_id", "study_instance_uid")

@@ -16,8 +16,6 @@ from mammolens.core import (
     Unreadable,
 )
 
-__all__ = ["fail_if_not_finite"]
-
 
 def fail_if_not_finite(prediction: Prediction) -> Prediction:
     """Give a failed exam if a number of the result is not finite, else `prediction` itself.

@@ -13,8 +13,6 @@ from typing import Final
 from mammolens.sinks._dicom_values import date
 from mammolens.sinks._messages import ExamIdentity
 
-__all__ = ["STUDY_REPORT", "escape", "lines", "msh", "pid", "result", "segment"]
-
 STUDY_REPORT: Final = "18748-4^Diagnostic imaging study^LN"
 _ESCAPES: Final = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
 _LONGEST_LINE: Final = 160

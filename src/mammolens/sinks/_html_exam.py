@@ -24,18 +24,10 @@ from mammolens.core import (
     Unreadable,
 )
 from mammolens.sinks._clinical import fusion_words, risk_words
-from mammolens.sinks._quality import criterion_name, judged_views
+from mammolens.sinks._density import density_words
+from mammolens.sinks._statements import criterion_name, judged_views
 from mammolens.sinks._worklist import images_in_order
 from mammolens.wording import CATEGORY_WORDS, percent, view_in_exam, view_name
-
-__all__ = [
-    "ExamRow",
-    "Shown",
-    "exam_context",
-    "refused_inputs",
-    "rendered",
-    "worklist_row",
-]
 
 Shown = Mapping[str, Callable[[Scores], float]]
 """The probabilities that the page shows, by the heading of their column."""
@@ -128,6 +120,7 @@ def exam_context(prediction: Prediction, shown: Shown) -> dict[str, Any]:
         "clinical": [_clinical_row(item) for item in prediction.clinical],
         "fusion": fusion_words(prediction),
         "risk": risk_words(prediction.risk),
+        "density": density_words(prediction),
         "findings": list(_findings(images, prediction)),
         "quality": list(_quality(prediction)),
         "folder": folder,

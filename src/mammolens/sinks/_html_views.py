@@ -24,17 +24,8 @@ from mammolens.render import (
     outline_of,
     reduced,
 )
-from mammolens.sinks._quality import mark_lines
+from mammolens.sinks._statements import mark_lines
 from mammolens.wording import Place, percent, view_in_exam, view_name
-
-__all__ = [
-    "FULL_QUALITY",
-    "MissingPanel",
-    "Panel",
-    "exam_panels",
-    "full_pictures",
-    "with_addresses",
-]
 
 FULL_QUALITY: Final = 85
 """JPEG quality of a picture at full resolution: a film of 12 megapixels takes about 0.6 MB."""

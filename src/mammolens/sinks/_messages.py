@@ -12,24 +12,18 @@ from mammolens.core import ImageRef, ModelId, ObjectKind, Prediction, Source, So
 from mammolens.errors import MissingAttribute, UnsupportedImage
 from mammolens.sinks import RunInfo
 from mammolens.sinks._clinical import fusion_words, risk_words
+from mammolens.sinks._density import density_words
 from mammolens.sinks._dicom_values import is_image_class, is_uid
-from mammolens.sinks._refused import Refused, missed_name, refused_words, sort_refused
 from mammolens.sinks._statements import (
+    Refused,
     category_thresholds,
+    missed_name,
     probability_words,
+    refused_words,
+    sort_refused,
     withheld_words,
 )
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, not_validated
-
-__all__ = [
-    "FAILED_WORDS",
-    "ExamIdentity",
-    "conclusion",
-    "exam_identity",
-    "identity_of",
-    "message_id",
-    "model_id",
-]
 
 FAILED_WORDS: Final = "Failed, not interpretable: nothing is known of this exam, it is not normal"
 
@@ -159,6 +153,7 @@ def conclusion(prediction: Prediction, run: RunInfo) -> list[str]:
         *refused_words(prediction),
         *not_validated(prediction),
         *risk_words(prediction.risk),
+        *density_words(prediction),
         *corrects,
         f"Preliminary, by {model}. {DISCLAIMER}.",
     ]

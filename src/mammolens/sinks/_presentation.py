@@ -1,19 +1,19 @@
-"""What presentation states of every kind share: the greys of their image, its aspect."""
+"""What presentation states of every kind share: the greys of their image, a layer, its aspect."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from mammolens.core import SourceHeader, VoiLut, Window
+from mammolens.core import ImageRef, Photometric, SourceHeader, VoiLut, Window
 from mammolens.errors import UnsupportedImage
+from mammolens.wording import DISCLAIMER
 
 if TYPE_CHECKING:
     import highdicom
-
-__all__ = ["aspect_ratio", "take_greys"]
 
 _WHITE: Final = 65535
 
@@ -54,6 +54,55 @@ def _lut(voi: VoiLut) -> highdicom.VOILUT:
     return hd.VOILUT(first_mapped_value=voi.first, lut_data=data)
 
 
-def aspect_ratio(aspect: float) -> list[int]:
-    """Pixel aspect ratio as two whole numbers, vertical then horizontal."""
-    return [1, 1] if aspect == 1.0 else [round(aspect * 1000), 1000]
+def presentation_state(
+    source: Dataset,
+    ref: ImageRef,
+    photometric: Photometric,
+    layer_name: str,
+    graphics: Sequence[highdicom.pr.GraphicObject],
+    texts: Sequence[highdicom.pr.TextObject],
+    **more: Any,
+) -> Dataset:
+    """Make the presentation state of one image, with one layer of graphics and texts.
+
+    Parameters
+    ----------
+    source
+        The data set of the image, with its greys (`take_greys`).
+    more
+        Identifiers, label and description, as keyword arguments of highdicom.
+
+    Source: PS3.3 A.33.1.
+    """
+    import highdicom as hd
+
+    layer = hd.pr.GraphicLayer(
+        layer_name,
+        order=1,
+        description=DISCLAIMER,
+        display_color=hd.color.CIELabColor(85.0, 0.0, 80.0),
+    )
+    annotation = hd.pr.GraphicAnnotation(
+        referenced_images=[source],
+        graphic_layer=layer,
+        graphic_objects=graphics or None,
+        text_objects=texts,
+    )
+    inverse = photometric is Photometric.MONOCHROME1
+    made: Dataset = hd.pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[source],
+        graphic_layers=[layer],
+        graphic_annotations=[annotation],
+        presentation_lut_transformation=hd.PresentationLUTTransformation(
+            presentation_lut_shape="INVERSE" if inverse else "IDENTITY"
+        ),
+        **more,
+    )
+    (area,) = made.DisplayedAreaSelectionSequence
+    del area.PixelOriginInterpretation
+    # Vertical, then horizontal, as whole numbers.
+    aspect = ref.pixel_aspect
+    area.PresentationPixelAspectRatio = [1, 1] if aspect == 1.0 else [round(aspect * 1000), 1000]
+    if ref.laterality is not None:
+        made.Laterality = ref.laterality.value
+    return made

@@ -20,16 +20,6 @@ from typing import Any, Final, NoReturn
 from mammolens.errors import ConfigError
 from mammolens.spelling import did_you_mean
 
-__all__ = [
-    "ENTRY_POINTS",
-    "SINKS",
-    "Sink",
-    "find_sink",
-    "needs_pictures",
-    "sink_names",
-    "sop_classes",
-]
-
 ENTRY_POINTS: Final = "mammolens.sinks"
 DICOM: Final = "application/dicom"
 LONGEST_NAME: Final = 255
@@ -153,6 +143,7 @@ class Sink:
 
 
 def _is_pattern(file: str) -> bool:
+    """Whether a pattern stays in the folder of results, and has fields only below its top."""
     bare = file.replace("{exam}", "").replace("{name}", "")
     return (
         not {"", ".", ".."}.intersection(file.split("/"))

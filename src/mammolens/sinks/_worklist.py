@@ -7,8 +7,6 @@ from typing import Final
 
 from mammolens.core import ImagePrediction, Laterality, Prediction, TriageCategory, ViewPosition
 
-__all__ = ["Names", "images_in_order", "reading_key"]
-
 _ORDER: Final = (
     TriageCategory.FAILED,
     TriageCategory.HIGH,

@@ -18,15 +18,12 @@ from typing import IO, TYPE_CHECKING, Any, Final, overload
 
 from mammolens.errors import ConfigError, InputError, MammolensError
 from mammolens.files import storage
-from mammolens.sinks._artefact import Artefact
 from mammolens.sinks._registry import DICOM, SINKS, Sink, find_sink
-from mammolens.sinks._run import RunInfo
+from mammolens.sinks._run import Artefact, RunInfo
 from mammolens.status import EXIT_INCOMPLETE, EXIT_OK
 
 if TYPE_CHECKING:
     from mammolens.core import Prediction, TriageCategory, Unreadable
-
-__all__ = ["LISTED", "RunRow", "RunSummary", "checked", "exam_artefacts", "write_run"]
 
 LISTED: Final = 10
 """How many refused inputs the summary of a run names."""

@@ -15,7 +15,7 @@ import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset
 
-from mammolens.core import Finding, ImagePrediction, Photometric, Prediction
+from mammolens.core import Finding, ImagePrediction, Prediction
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._dicom_common import (
     finish,
@@ -23,7 +23,7 @@ from mammolens.sinks._dicom_common import (
     per_image,
     source_dataset,
 )
-from mammolens.sinks._presentation import aspect_ratio, take_greys
+from mammolens.sinks._presentation import presentation_state, take_greys
 from mammolens.wording import CATEGORY_WORDS, DISCLAIMER, percent, view_name
 
 __all__ = ["marks", "presentation_states"]
@@ -53,35 +53,18 @@ def marks(image: ImagePrediction, prediction: Prediction, run: RunInfo, number: 
     source = source_dataset(image)
     take_greys(source, image.header, image.voi, image.ref.path)
     words = _words(image, prediction)
-    objects = [_rectangle(finding) for finding in image.findings]
-    labels = [_label(finding) for finding in image.findings]
-    layer = hd.pr.GraphicLayer(
-        "AI", order=1, description=DISCLAIMER, display_color=hd.color.CIELabColor(85.0, 0.0, 80.0)
-    )
-    annotation = hd.pr.GraphicAnnotation(
-        referenced_images=[source],
-        graphic_layer=layer,
-        graphic_objects=objects or None,
-        text_objects=[*labels, _block(words, image)],
-    )
     content = repr((words, [finding.box_source_px for finding in image.findings]))
-    inverse = image.photometric is Photometric.MONOCHROME1
-    made: Dataset = hd.pr.GrayscaleSoftcopyPresentationState(
-        referenced_images=[source],
+    made = presentation_state(
+        source,
+        image.ref,
+        image.photometric,
+        "AI",
+        [_rectangle(finding) for finding in image.findings],
+        [*map(_label, image.findings), _block(words, image)],
         content_label="AI_MARKS",
         content_description=DISCLAIMER,
-        graphic_layers=[layer],
-        graphic_annotations=[annotation],
-        presentation_lut_transformation=hd.PresentationLUTTransformation(
-            presentation_lut_shape="INVERSE" if inverse else "IDENTITY"
-        ),
         **identify(_SINK, image.ref, run.model, number, str(image.ref.sop_instance_uid), content),
     )
-    (area,) = made.DisplayedAreaSelectionSequence
-    del area.PixelOriginInterpretation
-    area.PresentationPixelAspectRatio = aspect_ratio(image.ref.pixel_aspect)
-    if image.ref.laterality is not None:
-        made.Laterality = image.ref.laterality.value
     return finish(made, _SINK, image.ref, image.header, run.created)
 
 

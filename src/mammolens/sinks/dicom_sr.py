@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as known
 from pydicom.sr.coding import Code as Coded
 
-from mammolens.core import Finding, ImagePrediction, Laterality, Prediction, Source
+from mammolens.core import Density, Finding, ImagePrediction, Laterality, Prediction, Source
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks import _dicom_codes as codes
 from mammolens.sinks._dicom_common import (
@@ -121,7 +121,10 @@ def _groups(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Itera
         algorithm_id=_algorithm(prediction, words),
         finding_sites=[_site(None)],
         measurements=[_probability(exam.malignant)] if exam and run.prevalence_stated else None,
-        qualitative_evaluations=[sr.QualitativeEvaluation(Coded(*codes.SUMMARY), summary)],
+        qualitative_evaluations=[
+            sr.QualitativeEvaluation(Coded(*codes.SUMMARY), summary),
+            *_composition(prediction.density),
+        ],
         source_images=_images(seen),
     )
     for breast in prediction.breasts:
@@ -133,6 +136,7 @@ def _groups(prediction: Prediction, sources: ExamSources, run: RunInfo) -> Itera
             algorithm_id=_algorithm(prediction, words),
             finding_sites=[_site(breast.laterality)],
             measurements=[_probability(breast.scores.malignant)],
+            qualitative_evaluations=_composition(breast.density) or None,
             source_images=_images(views),
         )
     numbered = (
@@ -191,6 +195,14 @@ def _site(laterality: Laterality | None) -> sr.FindingSite:
 def _probability(malignant: float) -> sr.Measurement:
     name, unit = Coded(*codes.PROBABILITY), Coded(*codes.PERCENT)
     return sr.Measurement(name, _figure(percentage(malignant)), unit)
+
+
+def _composition(density: Density | None) -> list[sr.QualitativeEvaluation]:
+    """Give the breast composition where the model states it."""
+    if density is None or density.category is None:
+        return []
+    value = Coded(*codes.COMPOSITIONS[density.category])
+    return [sr.QualitativeEvaluation(Coded(*codes.COMPOSITION), value)]
 
 
 def _figure(value: float) -> float:

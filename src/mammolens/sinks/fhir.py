@@ -19,9 +19,11 @@ from typing import Final
 
 from mammolens import __version__
 from mammolens.clinical import ITEMS, item_words
-from mammolens.core import Criterion, Laterality, Prediction, Scores, TriageCategory
+from mammolens.core import Criterion, Density, Laterality, Prediction, Scores, TriageCategory
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._clinical import contribution_words
+from mammolens.sinks._density import DENSITY_CAUTION
+from mammolens.sinks._dicom_codes import COMPOSITION, COMPOSITIONS
 from mammolens.sinks._fhir_parts import (
     DCM,
     HL7,
@@ -30,6 +32,7 @@ from mammolens.sinks._fhir_parts import (
     STUDY_REPORT,
     Json,
     coding,
+    concept,
     imaging_study,
     known,
     quantity,
@@ -44,9 +47,10 @@ from mammolens.sinks._messages import (
     message_id,
     model_id,
 )
-from mammolens.sinks._quality import criterion_name, judged_views
 from mammolens.sinks._statements import (
     category_thresholds,
+    criterion_name,
+    judged_views,
     percentage,
     prevalence_words,
     probability_words,
@@ -131,6 +135,7 @@ class _Writer:
             said = self._observation(breast.laterality, breast.scores)
             which = breast.laterality.value if breast.laterality else f"unknown {number}"
             observations.append(self._put("Observation", said, which))
+        observations += self._densities()
         if self._prediction.clinical:
             observations.append(self._put("Observation", self._clinical(), "clinical"))
         for view, criteria in judged_views(self._prediction):
@@ -226,6 +231,19 @@ class _Writer:
         ]
         said: Json = {"component": components}
         return self._observed({"text": f"Quality of the mammogram, {view}"}, None, said)
+
+    def _densities(self) -> Iterator[Json]:
+        """Make the Observation of the density of the exam and of each breast, where it is known."""
+        stated: list[tuple[Laterality | None, Density | None]]
+        stated = [(None, self._prediction.density)]
+        stated += [(one.laterality, one.density) for one in self._prediction.breasts]
+        for side, density in stated:
+            if density is not None and density.category is not None:
+                value = concept(COMPOSITIONS[density.category])
+                said = self._observed(concept(COMPOSITION), side, {"valueCodeableConcept": value})
+                said["note"].append({"text": DENSITY_CAUTION})
+                which = side.value if side else "exam"
+                yield self._put("Observation", said, f"density {which}")
 
     def _clinical(self) -> Json:
         """Make the Observation of what was known of the patient: each item with source and date.

@@ -18,6 +18,8 @@ from mammolens import __version__
 from mammolens.clinical import item_words
 from mammolens.core import Prediction, Scores
 from mammolens.sinks import Artefact, RunInfo
+from mammolens.sinks._density import DENSITY_CAUTION
+from mammolens.sinks._dicom_codes import COMPOSITION, COMPOSITIONS, Code
 from mammolens.sinks._dicom_values import date, time
 from mammolens.sinks._hl7_segments import STUDY_REPORT, escape, lines, msh, pid, result, segment
 from mammolens.sinks._messages import (
@@ -37,6 +39,7 @@ from mammolens.wording import DISCLAIMER
 __all__ = ["escape", "messages", "oru_message"]
 
 _OURS: Final = "99MAMMOLENS"
+_NOTE: Final = 0  # not a field of OBX: the text of the NTE that follows it
 
 
 def messages(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
@@ -89,7 +92,10 @@ def _observations(prediction: Prediction, identity: ExamIdentity, run: RunInfo) 
     lines = list(_results(prediction, identity, run))
     for number, fields in enumerate(lines, start=1):
         equipment = f"{escape(prediction.model.name)} {escape(prediction.model.version)}"
+        note = fields.pop(_NOTE, None)
         yield segment("OBX", {1: str(number), 4: str(number), 18: equipment} | fields)
+        if note is not None:
+            yield segment("NTE", {1: "1", 2: "L", 3: escape(note)})
     yield segment("NTE", {1: "1", 2: "L", 3: escape(DISCLAIMER)})
 
 
@@ -119,6 +125,10 @@ def _results(
     if scores is not None and run.prevalence_stated:
         what = "Share of malignant breasts that the probabilities stand for"
         yield _number(_ours("PREVALENCE", what), 100.0 * prediction.prevalence)
+    density = prediction.density
+    if density is not None and density.category is not None:
+        value = _coded(COMPOSITIONS[density.category])
+        yield result("CWE", _coded(COMPOSITION), value, "P") | {_NOTE: DENSITY_CAUTION}
     if prediction.clinical:
         what = _ours("CLINICAL", "Clinical data known to the software")
         yield result("TX", what, lines([item_words(item) for item in prediction.clinical]), "P")
@@ -145,6 +155,10 @@ def _stated(what: str, scores: Scores, prediction: Prediction, run: RunInfo) -> 
 
 def _probability(key: str, what: str) -> str:
     return f"111047^Probability of cancer^DCM^{key}^Probability of cancer, {what}^{_OURS}"
+
+
+def _coded(code: Code) -> str:
+    return f"{code.value}^{escape(code.meaning)}^{code.scheme}"
 
 
 def _ours(key: str, what: str) -> str:

@@ -212,5 +212,5 @@ def _how_to_read(run: RunInfo, shown: Shown) -> dict[str, str]:
         "Hanging": "Right breast at the left, chest walls at the centre line. Pictures in the page "
         "are reduced in size and depth. A click opens the view at full resolution, in 256 greys: "
         "wheel or pinch to zoom, drag to move. Read the originals.",
-        "Not claimed": "Breast density, BI-RADS category, and comparison with prior exams.",
+        "Not claimed": "BI-RADS category, and comparison with prior exams.",
     }

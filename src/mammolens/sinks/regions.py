@@ -7,8 +7,6 @@ with a function in `Sink.regions` accept them.
 from __future__ import annotations
 
 import base64
-import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -31,7 +29,7 @@ from mammolens.errors import ConfigError
 from mammolens.files import storage, write_whole
 from mammolens.render import box_to_display, frame, reduced
 from mammolens.sinks import SINKS, Artefact, RunInfo, find_sink, sink_names
-from mammolens.wording import percent, printable, table_cell, view_name
+from mammolens.wording import percent, printable, table_text, view_name
 
 __all__ = [
     "CSV_COLUMNS",
@@ -156,26 +154,24 @@ def regions_json(report: RegionReport, run: RunInfo) -> Artefact:
 
 def regions_csv(report: RegionReport, run: RunInfo) -> Artefact:
     """Write a row for each region as ``regions.csv``."""
-    stream = io.StringIO(newline="")
-    table = csv.writer(stream)
-    table.writerow(CSV_COLUMNS)
-    for number, region in enumerate(report.regions, start=1):
-        table.writerow(
-            [
-                number,
-                *(f"{edge:g}" for edge in region.box_source_px),
-                round(region.malignant, 5),
-                round(region.benign, 5),
-                region.category.value,
-                " ".join(c.name for c in (*region.cautions, *report.cautions)),
-                table_cell(report.ref.path),
-                table_cell(report.ref.patient_id or ""),
-                report.prevalence,
-                f"{report.model.name} {report.model.version}",
-                run.disclaimer,
-            ]
-        )
-    return Artefact("regions.csv", "text/csv", stream.getvalue().encode())
+    rows = [
+        [
+            number,
+            *(f"{edge:g}" for edge in region.box_source_px),
+            round(region.malignant, 5),
+            round(region.benign, 5),
+            region.category.value,
+            " ".join(c.name for c in (*region.cautions, *report.cautions)),
+            report.ref.path,
+            report.ref.patient_id or "",
+            report.prevalence,
+            f"{report.model.name} {report.model.version}",
+            run.disclaimer,
+        ]
+        for number, region in enumerate(report.regions, start=1)
+    ]
+    text = table_text([CSV_COLUMNS, *rows], end="\r\n")
+    return Artefact("regions.csv", "text/csv", text.encode())
 
 
 def regions_png(report: RegionReport, run: RunInfo) -> Artefact:

@@ -26,9 +26,11 @@ from mammolens.core import (
 )
 from mammolens.monitor import machine_record
 from mammolens.sinks import Artefact, RunInfo
+from mammolens.sinks._density import densities_record, density_record
 
 __all__ = [
     "SCHEMA_ID",
+    "densities_record",
     "exam_record",
     "fusion_record",
     "item_record",
@@ -103,6 +105,7 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
             {
                 "laterality": breast.laterality.value if breast.laterality else None,
                 **_score_record(breast.scores),
+                "density": density_record(breast.density),
             }
             for breast in prediction.breasts
         ],
@@ -111,6 +114,7 @@ def exam_record(prediction: Prediction) -> dict[str, Any]:
         "warnings": [str(caution) for caution in prediction.cautions],
         **machine_record(prediction),
         "quality": quality_record(prediction.quality),
+        "density": density_record(prediction.density),
     }
 
 

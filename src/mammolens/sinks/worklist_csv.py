@@ -7,8 +7,6 @@ for a formula (an id that begins with ``=``, ``+``, ``-`` or ``@``) is preceded 
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -16,11 +14,11 @@ from mammolens.clinical import item_words
 from mammolens.core import Laterality, Prediction, Unreadable
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._clinical import contribution_words
+from mammolens.sinks._density import density_cell
 from mammolens.sinks._finite import fail_if_not_finite
-from mammolens.sinks._quality import poor_words
-from mammolens.sinks._refused import refused_words, sort_refused
+from mammolens.sinks._statements import poor_words, refused_words, sort_refused
 from mammolens.sinks._worklist import images_in_order, reading_key
-from mammolens.wording import CATEGORY_WORDS, table_cell, view_name
+from mammolens.wording import CATEGORY_WORDS, table_text, view_name
 
 __all__ = ["COLUMNS", "exam_cells", "worklist", "worklist_row"]
 
@@ -45,6 +43,7 @@ COLUMNS: Final = {
     "contributions": "what each input of the fusion added to the log-odds, such as age +0.21",
     "clinical": "clinical data with value, source and date",
     "risk": "5-year risk of BCRAT, 0–1; no part of the scores",
+    "density": "breast density by the model: BI-RADS a to d, not sure; empty if unknown",
     "elapsed_s": "seconds of analysis",
     "prevalence": "share of malignant breasts that the probabilities stand for",
     "prevalence_from": "site, where it was stated; else model: that of the model's own data",
@@ -60,18 +59,15 @@ def worklist_row(item: Prediction | Unreadable, run: RunInfo, place: int) -> _Ro
     """Give the sort key and the cells of an exam; other inputs are listed in `results.json`."""
     if isinstance(item, Unreadable):
         return None
-    cells = exam_cells(item, run).values()
-    return reading_key(item), [table_cell(c) if isinstance(c, str) else c for c in cells]
+    return reading_key(item), list(exam_cells(item, run).values())
 
 
 def worklist(rows: Sequence[_Row], run: RunInfo) -> Iterator[Artefact]:  # noqa: ARG001
     """Sort the rows and write ``worklist.csv``."""
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(COLUMNS)
-    for position, (_, cells) in enumerate(sorted(rows, key=lambda row: row[0]), start=1):
-        table.writerow([position, *cells])
-    yield Artefact("worklist.csv", "text/csv", text.getvalue().encode("utf-8"))
+    ordered = sorted(rows, key=lambda row: row[0])
+    numbered = ([position, *cells] for position, (_, cells) in enumerate(ordered, start=1))
+    text = table_text([COLUMNS, *numbered], end="\r\n")
+    yield Artefact("worklist.csv", "text/csv", text.encode("utf-8"))
 
 
 def exam_cells(prediction: Prediction, run: RunInfo) -> dict[str, str | int | float | None]:
@@ -100,6 +96,7 @@ def exam_cells(prediction: Prediction, run: RunInfo) -> dict[str, str | int | fl
         "; ".join(contribution_words(prediction.fusion)),
         "; ".join(map(item_words, prediction.clinical)),
         _rounded(prediction.risk.risk if prediction.risk else None),
+        density_cell(prediction.density),
         round(prediction.elapsed_s, 2),
         prediction.prevalence,
         "site" if run.prevalence_stated else "model",

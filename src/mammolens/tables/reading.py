@@ -93,8 +93,6 @@ def read_table(
 
     Parameters
     ----------
-    path
-        The table.
     needed, optional
         The columns that are used; others are ignored. Upper case and punctuation in column names
         are ignored too.

@@ -188,8 +188,6 @@ class Row:
 
         Parameters
         ----------
-        column
-            The column to read.
         words
             Word in lower case → value.
 

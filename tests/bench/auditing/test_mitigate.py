@@ -80,7 +80,8 @@ def test_a_threshold_per_group_evens_out_specificity_and_leaves_scores(card, tmp
 
 def test_reweighting_gives_every_group_and_class_the_same_sum(card, tmp_path):
     labels = np.array([1, 0, 0, 0, 1, 1], bool)
-    rows = Rows(labels, np.linspace(0.1, 0.9, 6), tuple("abcdef"), tuple("xxxxyy"))
+    scores = np.linspace(0.1, 0.9, 6)
+    rows = Rows(labels, scores, tuple("abcdef"), (), 0, 0, names=tuple("xxxxyy"))
     assert _balance(rows).tolist() == pytest.approx([2.0, 2 / 3, 2 / 3, 2 / 3, 1.0, 1.0])
     found = mitigation_section(results(tmp_path), card, Remedy.REWEIGHT, "density", draws=50)
     # One line for all cannot part the groups, so that it leaves the ranking as it is.
@@ -141,6 +142,6 @@ def test_sources_are_one_part_and_unknown_axes_are_refused(card, tmp_path):
     assert list(mitigation_section(two, card, Remedy.THRESHOLDS, "source", draws=20)["parts"]) == [
         "all"
     ]
-    with pytest.raises(ConfigError, match="density, age, view") as refused:
+    with pytest.raises(ConfigError, match="Known are age, breast size, density") as refused:
         mitigation_section(made, card, Remedy.THRESHOLDS, "vendor")
     assert refused.value.keyword == "--mitigate"

@@ -194,7 +194,7 @@ def test_differences_and_tests_are_those_of_independent_code(outcome):
 
 
 def test_correction_is_holms_over_all_that_is_claimed():
-    from mammolens.bench.comparison.conclusions import correct, draw_claims
+    from mammolens.bench.comparison.figures import correct, draw_claims
 
     def difference(model, value, p, few=False):
         return {

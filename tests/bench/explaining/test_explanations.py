@@ -220,7 +220,7 @@ def test_what_cannot_be_explained_is_refused_by_name(
         InvalidManifest, match=r"plain\.csv: none of these images has a marked lesion"
     ):
         explain_model(str(small_model), [plain], tmp_path)
-    with pytest.raises(ConfigError, match="no split called 'held'"):
+    with pytest.raises(ConfigError, match="no split 'held'"):
         explain_model(str(small_model), [table], tmp_path, split="held")
     with pytest.raises(InvalidManifest, match="none of these images"):
         explain_model(str(small_model), [table], tmp_path, split="test")

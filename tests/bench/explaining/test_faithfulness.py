@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mammolens.bench.explaining.faithfulness import (
+from mammolens.bench.explaining.method_figures import (
     STEPS,
     deletion_insertion,
     global_similarity,

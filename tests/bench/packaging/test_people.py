@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mammolens.bench.packaging.people import people_groups
+from mammolens.bench.packaging.card_text import people_groups
 from mammolens.data.manifest import Record
 from mammolens.model import list_models, read_card
 from mammolens.model.package_writer import card_markdown

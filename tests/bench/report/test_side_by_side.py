@@ -63,10 +63,10 @@ def test_paired_differences_are_those_of_the_predictions(evaluation, other):
     (table,) = paired(document)
     row = next(r for r in table.rows if r[:3] == ("made", "malignancy", "image"))
     one, two = read_predictions(evaluation), read_predictions(folder)
-    keys = [k for k, v in one.items() if k[0] == "made" and v.probabilities]
-    labels = [one[k].malignant for k in keys]
+    keys = [k for k, v in one.items() if k[0] == "made" and v.scores]
+    labels = [one[k].record.malignant for k in keys]
     first, second = (
-        roc_auc_score(labels, [rows[k].probabilities[2] for k in keys]) for rows in (one, two)
+        roc_auc_score(labels, [rows[k].scores.malignant for k in keys]) for rows in (one, two)
     )
     assert row[5].startswith(f"{first:.3f} (")
     assert row[6].startswith(f"{second:.3f} (")
@@ -109,8 +109,13 @@ def test_runs_without_common_images_say_so(evaluation, other):
 )
 def test_other_labels_patients_or_sides_are_refused(evaluation, other, column, value):
     def change(rows):
-        assert rows[8][column] != value
-        return [{**row, column: value} if n == 8 else row for n, row in enumerate(rows)]
+        # Without a tumour, an empty label_malignant would mean the same.
+        place = next(
+            n
+            for n, row in enumerate(rows)
+            if row[column] != value and (column != "label_malignant" or row["label_tumour"] == "1")
+        )
+        return [{**row, column: value} if n == place else row for n, row in enumerate(rows)]
 
     with pytest.raises(InvalidManifest, match="another label, patient or laterality"):
         build_comparison(read_run(evaluation), read_run(other(change=change)), common=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mammolens.bench.report.charts import Curve, ForestRow, forest, plane
-from mammolens.bench.report.svg import inline
+from mammolens.bench.report.html import inline
 
 SVG = "{http://www.w3.org/2000/svg}"
 

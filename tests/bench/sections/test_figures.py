@@ -11,11 +11,15 @@ import sklearn.metrics as reference
 
 from mammolens.bench.evidence import FOLDS, Evidence
 from mammolens.bench.sections import SECTIONS, judge, warnings_of
-from mammolens.bench.sections.confusion import confusions
-from mammolens.bench.sections.curves import MOST_POINTS, curves
 from mammolens.bench.sections.figures import task_figures
-from mammolens.bench.sections.operating_points import decide, operating_points
-from mammolens.bench.sections.workload import decision, net_benefit_statistic, workload
+from mammolens.bench.sections.operating_points import confusions, decide, operating_points
+from mammolens.bench.sections.workload import (
+    MOST_POINTS,
+    curves,
+    decision,
+    net_benefit_statistic,
+    workload,
+)
 from mammolens.bench.settings import Settings, WantedPoint, parse_point
 from mammolens.bench.units import TASKS, UNITS, ImageResult
 from mammolens.core import Scores

@@ -39,7 +39,7 @@ def test_subtracted_images_come_only_when_asked_for(tree):
     assert [r.image_id for r in subtracted.records] == ["P1_L_CM_MLO"]
     assert subtracted.cautions == ()
     assert len(build_source("cesm", tree, {"images": "both"}).records) == 3
-    with pytest.raises(ConfigError, match="low-energy, subtracted, both"):
+    with pytest.raises(ConfigError, match="Known are both, low-energy, subtracted"):
         build_source("cesm", tree, {"images": "all"})
 
 

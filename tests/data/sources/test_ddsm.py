@@ -11,8 +11,7 @@ from mammolens.core import Laterality, ViewPosition
 from mammolens.data.cache import prepare_record
 from mammolens.data.lesions import LesionKind
 from mammolens.data.sources import build_source
-from mammolens.data.sources._ddsm_overlay import parse_overlay
-from mammolens.data.sources.ddsm import build
+from mammolens.data.sources.ddsm import build, parse_overlay
 from mammolens.errors import InvalidManifest
 from mammolens.preprocess import PreprocessConfig
 

@@ -69,7 +69,7 @@ def test_other_class_names_are_stated_not_guessed(tmp_path, make_sources):
     [
         ({"patient": "("}, "not a regular expression"),
         ({"patient": "abc"}, "has no group"),
-        ({"classes": "0=healthy"}, "'healthy' is not a class"),
+        ({"classes": "0=healthy"}, "there is no class 'healthy'"),
     ],
 )
 def test_faulty_options_are_refused(tree, options, words):

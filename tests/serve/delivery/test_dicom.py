@@ -11,8 +11,7 @@ import pytest
 from pydicom.uid import ImplicitVRLittleEndian
 
 from mammolens.serve.delivery import deliver, delivering
-from mammolens.serve.delivery.transports import Verdict
-from mammolens.serve.delivery.transports._dicom_status import judge_status
+from mammolens.serve.delivery.transports import Verdict, judge_status
 from mammolens.serve.record import DELIVERIES, FILES
 
 SLOW = {"backoff_s": 60, "backoff_max_s": 60}

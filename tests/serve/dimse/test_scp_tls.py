@@ -15,7 +15,7 @@ import pytest
 
 from mammolens.errors import ConfigError, DeliveryError
 from mammolens.serve.dimse import Peer, associated, find_peer
-from mammolens.serve.exchange import CIPHERS, dicom_client_context, dicom_server_context
+from mammolens.serve.exchange import CIPHERS, dicom_client_context, listener_context
 from mammolens.serve.settings import DimseSettings
 
 from . import wire as bytes_of
@@ -245,7 +245,7 @@ def test_half_a_tls_is_refused(node):
         DimseSettings(certificate=node["certificate"])
     with pytest.raises(ConfigError, match="TLS needs a certificate"):
         dicom_client_context(DimseSettings())
-    assert dicom_server_context(DimseSettings()) is None
+    assert listener_context(DimseSettings()) is None
 
 
 @pytest.mark.parametrize("wrong", ["missing", "no PEM", "key of another"])
@@ -257,7 +257,7 @@ def test_certificates_that_do_not_fit_are_named(node, modality, tmp_path, wrong)
     }[wrong]
     (tmp_path / "text").write_text("none", "ascii")
     with pytest.raises(ConfigError, match="certificates cannot be used"):
-        dicom_server_context(DimseSettings(**(node | changed)))
+        listener_context(DimseSettings(**(node | changed)))
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,7 @@ from mammolens.serve.holdings import open_state
 from mammolens.serve.holdings.deidentify import KEPT, Pseudonyms, deidentify
 from mammolens.serve.intake import receive
 from mammolens.serve.record import DELIVERIES, EXAMS, FILES, IDENTITIES, INSTANCES, RESULTS
-from mammolens.serve.settings import NodeSettings
-from mammolens.serve.settings.node import DeidentifySettings
+from mammolens.serve.settings import DeidentifySettings, NodeSettings
 
 from ..in_process import work_once
 

@@ -13,7 +13,8 @@ from mammolens.clinical.fusion import Fusion, FusionInput, write_fusion
 from mammolens.errors import ConfigError
 from mammolens.model import ModelPackage
 from mammolens.serve.holdings.retention import _delete_exam_rows
-from mammolens.serve.record import AUDIT, CLINICAL_ITEMS, EXAMS, ROLES
+from mammolens.serve.record import AUDIT, CLINICAL_ITEMS, EXAMS, OVERLAYS, ROLES
+from mammolens.serve.viewer.packing import pack, unpack
 from mammolens.serve.work import work
 
 from ..in_process import work_once
@@ -178,6 +179,29 @@ def test_a_fusion_changes_the_score_and_is_shown_only_with_the_ai(stage_with):
     hidden = get(stage, "north-reader", PATH)
     assert hidden["fusion"] is None
     assert len(hidden["items"]) == 3
+
+
+def test_density_by_the_ai_is_shown_only_with_the_ai_and_beside_what_is_stated(stage_with):
+    stage = stage_with(fused=False)
+    set_site(stage, reading_mode="concurrent")
+    put(stage, "north-uploader", [{"name": "density", "value": "b"}])
+    stage.clock.turn(120)
+    assert work_once(stage.state) == 1
+    assert get(stage, "north-reader", PATH)["density"] is None
+    breasts = [{"laterality": "R", "category": "c"}, {"laterality": "L", "category": None}]
+    density = {"category": "c", "source": "tiny 1.0", "breasts": breasts}
+    with stage.database.write() as connection:
+        body = unpack(connection.execute(sa.select(OVERLAYS.c.body)).scalar_one())
+        assert body["density"] is None
+        connection.execute(OVERLAYS.update().values(body=pack(body | {"density": density})))
+    shown = get(stage, "north-reader", PATH)
+    assert shown["density"] == density
+    stated = [i["value"] for i in shown["items"] if i["name"] == "density"]
+    assert stated == ["b"]
+    set_site(stage, reading_mode="second_reader")
+    hidden = get(stage, "north-reader", PATH)
+    assert hidden["density"] is None
+    assert [i["value"] for i in hidden["items"] if i["name"] == "density"] == ["b"]
 
 
 def test_without_a_fusion_nothing_is_analysed_again(stage_with):

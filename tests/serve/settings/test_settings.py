@@ -132,7 +132,7 @@ def test_the_security_page_shows_the_limits_of_the_settings():
 
 
 def test_the_security_page_shows_the_limits_of_the_code():
-    from mammolens.images.dicom import header_limits
+    from mammolens.images.dicom import attributes
     from mammolens.serve.dimse import _commitment_data
     from mammolens.serve.people import api_tokens, attempts, passwords, provider, sessions, sign_in
     from mammolens.serve.record import refusals
@@ -140,9 +140,9 @@ def test_the_security_page_shows_the_limits_of_the_code():
 
     page = (Path(__file__).parents[3] / "docs" / "reference" / "security.md").read_text("utf-8")
     for said in (
-        f"{header_limits.MAX_STEPS:,} elements, {header_limits.MAX_DEPTH} levels",
-        f"{header_limits.MAX_KEPT_BYTES >> 10} KiB in all",
-        f"deflate at most {header_limits.MAX_RATIO} : 1",
+        f"{attributes.MAX_STEPS:,} elements, {attributes.MAX_DEPTH} levels",
+        f"{attributes.MAX_KEPT_BYTES >> 10} KiB in all",
+        f"deflate at most {attributes.MAX_RATIO} : 1",
         f"{_commitment_data.MOST_REFERENCES:,} objects a request",
         f"{refusals.ROWS_OF_A_KIND} rows of a kind and {2 * refusals.ROWS_OF_ALL} rows in all",
         f"{_framing.MOST_HEAD_BYTES >> 10} KiB, {_framing.MOST_HEADERS} headers",

@@ -289,7 +289,7 @@ def test_languages_have_the_same_texts():
 
 
 def test_a_mark_is_drawn_where_it_lies(signed):
-    from mammolens.sinks.reading.pictures import draw_pictures
+    from mammolens.sinks.reading.document import draw_pictures
 
     (plain,) = (p for p in draw_pictures(signed({"findings": []})) if p.source.ref.path == "1.dcm")
     (drawn,) = (p for p in draw_pictures(signed()) if p.source.ref.path == "1.dcm")

@@ -250,7 +250,8 @@ _SERIES: Final[tuple[tuple[str, str, ChangeBy, tuple[Any, ...], str], ...]] = (
     ("tags", "laterality swapped", lambda _: _other_side, (0,), _UNUSED),
     ("tags", "view swapped", lambda _: _other_view, (0,), _UNUSED),
 )
-"""Kind, name with a place for the severity, change by a severity, severities, expected effect."""
+"""Kind, name with a place for the severity, change by a severity, severities, expected effect. A
+change without severities has one that it does not use, 0."""
 
 ALTERATIONS: Final = tuple(
     Alteration(name.format(severity), kind, change_by(severity), expected)

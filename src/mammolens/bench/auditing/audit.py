@@ -13,9 +13,9 @@ width of the intervals.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ from mammolens.bench.auditing.groups import (
     axes_within,
     group_units,
 )
-from mammolens.bench.units import ImageResult, Resample, resampled_json
+from mammolens.bench.units import ImageResult, Resample, Sample, resampled_json
 from mammolens.core import InputKind
 from mammolens.metrics import (
     GapTest,
@@ -67,23 +67,15 @@ _Exchange = Callable[..., dict[str, GapTest]]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Labelled, scored units with their groups: arrays and sequences of one length."""
+class Rows(Sample):
+    """Labelled, scored units with the names of their groups (n,)."""
 
-    labels: _Bool
-    scores: npt.NDArray[np.float64]
-    patients: tuple[str, ...]
     names: tuple[str, ...]
 
-    def select(self, chosen: _Bool) -> Rows:
-        """The rows for which `chosen` (n,) is true."""
-        kept = np.flatnonzero(chosen).tolist()
-        return Rows(
-            self.labels[chosen],
-            self.scores[chosen],
-            tuple(self.patients[row] for row in kept),
-            tuple(self.names[row] for row in kept),
-        )
+    def where(self, chosen: npt.ArrayLike) -> Rows:
+        """The rows for which `chosen`, bool (n,), holds."""
+        kept = tuple(self.names[row] for row in np.flatnonzero(chosen))
+        return replace(cast(Rows, super().where(chosen)), names=kept)
 
     def in_group(self, name: str) -> _Bool:
         """Which rows are in a group (n,)."""
@@ -107,8 +99,6 @@ def audit_section(
 
     Parameters
     ----------
-    results
-        Scored images of one or several data sets.
     card
         The model's card, for its thresholds. Without a card, only figures without a threshold are
         given.
@@ -129,14 +119,8 @@ def audit_section(
     """
     sources = sorted({one.record.dataset for one in results})
     unit = "image" if card and card.input_kind is InputKind.LESION else None
-    points = (
-        {
-            "high": card.operating_points.high.threshold,
-            "low": card.operating_points.low.threshold,
-        }
-        if card
-        else {}
-    )
+    stated = card.operating_points if card else None
+    points = {"high": stated.high.threshold, "low": stated.low.threshold} if stated else {}
     tests: list[tuple[str, dict[str, Any]]] = []
     resample = partial(resampled_json, draws=draws, seed=seed)
     exchange = partial(permutation_tests, draws=permutations, seed=seed)
@@ -181,12 +165,7 @@ def audit_section(
 
 def rows_of(grouped: Grouped) -> Rows:
     """Give the units as arrays."""
-    return Rows(
-        np.array([one.label for one in grouped.units], bool),
-        np.array([one.scores.malignant for one in grouped.units if one.scores], np.float64),
-        tuple("/".join(one.patient) for one in grouped.units),
-        grouped.names,
-    )
+    return Rows(**vars(Sample.of(grouped.units, "malignancy")), names=grouped.names)
 
 
 def statistics_of(rows: Rows, thresholds: Mapping[str, float]) -> dict[str, Statistic]:
@@ -224,7 +203,7 @@ def _judge(
     found, tests = [], []
     for number, name in enumerate(names):
         member = rows.in_group(name)
-        group = {"group": name, **_figures(rows.select(member), points, resample)}
+        group = {"group": name, **_figures(rows.where(member), points, resample)}
         if len(names) > 1 and not (len(names) == 2 and number == 1):
             group["gaps"] = _gaps(rows, name, points, resample, exchange)
             tests += [
@@ -276,7 +255,7 @@ def _gaps(
     rows: Rows, name: str, points: Mapping[str, float], resample: Resample, exchange: _Exchange
 ) -> dict[str, dict[str, Any]]:
     member = rows.in_group(name)
-    sound = _sound(rows.select(member)) & _sound(rows.select(~member))
+    sound = _sound(rows.where(member)) & _sound(rows.where(~member))
     tested = sound.intersection(TESTED)
     statistics = {name: one for name, one in statistics_of(rows, points).items() if name in tested}
     gaps = {measure: gap_statistic(one, member) for measure, one in statistics.items()}

@@ -18,7 +18,6 @@ from mammolens.data.manifest import Record
 
 __all__ = [
     "GROUP_ORDER",
-    "MEDIUM",
     "Axis",
     "Grouped",
     "axes_between",
@@ -113,13 +112,7 @@ def axes_between() -> tuple[Axis, ...]:
 
 
 def group_units(results: Members, axis: Axis, unit: str | None = None) -> Grouped:
-    """Pool images into the units of an axis and name their groups.
-
-    Parameters
-    ----------
-    unit
-        The unit, if not that of the axis.
-    """
+    """Pool images into the units of an axis and name their groups."""
     pooled: dict[Hashable, list[ImageResult]] = {}
     for result in results:
         pooled.setdefault(unit_key(result.record, unit or axis.unit), []).append(result)

@@ -26,7 +26,6 @@ from mammolens.bench.auditing.groups import (
 )
 from mammolens.bench.settings import Remedy
 from mammolens.bench.units import ImageResult, Resample, resampled_json
-from mammolens.errors import ConfigError
 from mammolens.metrics import (
     Statistic,
     binary_statistic,
@@ -36,8 +35,9 @@ from mammolens.metrics import (
     threshold_at_specificity,
 )
 from mammolens.metrics.bootstrap import FEW
-from mammolens.metrics.out_of_fold import patient_folds
+from mammolens.metrics.probability import patient_folds
 from mammolens.model import ModelCard
+from mammolens.spelling import check_known
 
 __all__ = ["mitigation_section", "refuse_unknown_axis"]
 
@@ -70,14 +70,10 @@ def mitigation_section(
 
     Parameters
     ----------
-    results
-        Scored images.
     card
         The model's; its high threshold decides.
     remedy, by
         The remedy, and the axis of the audit whose groups it treats.
-    draws, seed
-        Of the bootstrap over patients.
 
     Returns
     -------
@@ -127,12 +123,7 @@ def refuse_unknown_axis(by: str) -> None:
         If it is unknown; the message lists the axes.
     """
     known = [axis.name for axis in (*axes_within(()), *axes_between())]
-    if by not in known:
-        raise ConfigError(
-            f"the audit has no axis {by!r}",
-            keyword="--mitigate",
-            remedy=f"Use one of {', '.join(known)}",
-        )
+    check_known(by, known, "axis", "--mitigate")
 
 
 def _measured(rows: Rows, remedy: Remedy, threshold: float, resample: Resample) -> dict[str, Any]:
@@ -173,7 +164,7 @@ def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bo
                 called[here] = rows.scores[here] >= _at(rows, own, wanted, threshold)
                 continue
             if remedy is Remedy.REWEIGHT:
-                line = _line(rows.labels[seen], rows.scores[seen], _balance(rows.select(seen)))
+                line = _line(rows.labels[seen], rows.scores[seen], _balance(rows.where(seen)))
             else:
                 line = _line(rows.labels[own], rows.scores[own], np.ones(own.sum()))
             scores[here] = sigmoid(line[0] + line[1] * log_odds(rows.scores[here]))
@@ -209,7 +200,7 @@ def _line(labels: _Bool, scores: _Float, weights: _Float) -> tuple[float, float]
 def _effect(
     rows: Rows, chosen: _Bool, before: _Decided, after: _Decided, resample: Resample
 ) -> dict[str, Any]:
-    part = rows.select(chosen)
+    part = rows.where(chosen)
     first, second = (
         _statistics(part, scores[chosen], called[chosen]) for scores, called in (before, after)
     )
@@ -270,5 +261,5 @@ def _counts(rows: Rows, chosen: _Bool) -> dict[str, int]:
 
 
 def _enough(rows: Rows, chosen: _Bool) -> bool:
-    part = rows.select(chosen)
+    part = rows.where(chosen)
     return min(part.n_patients(True), part.n_patients(False)) >= FEW

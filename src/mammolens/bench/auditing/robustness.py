@@ -53,19 +53,17 @@ def robustness_section(
 
     Parameters
     ----------
-    model
-        A model of whole breasts.
     records
         Images to choose from: one of each data set and label in turn, in a seeded order.
     limit
         Number of images that are altered.
     seed, draws
         Seed of the choice, of random alterations and of the bootstrap, and its resamples.
-    on_progress
-        Called with (images done, number of images).
 
-    Returns ------- The result of `robustness_figures`, with ``n_images``, ``n_unreadable``,
-    ``seed``, ``threshold``.
+    Returns
+    -------
+    The result of `robustness_figures`, with ``n_images``, ``n_unreadable``, ``seed`` and
+    ``threshold``.
 
     Raises
     ------
@@ -157,8 +155,6 @@ def robustness_figures(
 
     Parameters
     ----------
-    records
-        The records of the n images.
     scores
         (n, 1 + k), as `altered_scores` gives them; the first column is finite.
     threshold

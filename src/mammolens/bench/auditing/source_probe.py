@@ -24,8 +24,7 @@ from mammolens.data.manifest import Record
 from mammolens.errors import InputError, ModelError
 from mammolens.metrics import Statistic, auc_statistic, patient_bootstraps, side_by_side
 from mammolens.metrics.bootstrap import FEW
-from mammolens.metrics.out_of_fold import out_of_fold, patient_folds
-from mammolens.metrics.probability import log_odds, shares
+from mammolens.metrics.probability import log_odds, out_of_fold, patient_folds, shares
 from mammolens.model import INPUT_NAME, ModelPackage
 from mammolens.model.package_files import open_package
 
@@ -62,14 +61,8 @@ def source_section(
 
     Parameters
     ----------
-    model
-        A model of whole breasts.
     records
         Images; refused images are left out and counted.
-    draws, seed
-        Of the bootstrap over patients.
-    on_progress
-        Called with (images done, number of images).
 
     Returns
     -------
@@ -123,8 +116,6 @@ def probe(
     ----------
     values
         (n, k); more than 32 columns are reduced to their first 32 principal components.
-    targets, patients
-        Class and patient of each row.
 
     Returns
     -------

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from mammolens.bench.comparison.compare import Comparison, ComparisonSettings, compare
-from mammolens.bench.comparison.conclusions import Claim
+from mammolens.bench.comparison.figures import Claim
 
 __all__ = ["Claim", "Comparison", "ComparisonSettings", "compare"]

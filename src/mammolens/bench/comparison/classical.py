@@ -20,9 +20,9 @@ from mammolens.bench.units import LABELS, TASKS, ImageResult, interval_json
 from mammolens.core import InputKind, Scores
 from mammolens.data.cache import PreparedCache, build_cache
 from mammolens.data.manifest import Record
-from mammolens.errors import ConfigError, InvalidManifest
+from mammolens.errors import InvalidManifest
 from mammolens.metrics import auc_interval
-from mammolens.spelling import did_you_mean
+from mammolens.spelling import check_known
 
 if TYPE_CHECKING:
     from mammolens.learn.classical import Fitted, Sample
@@ -95,7 +95,7 @@ def classical_candidates(
             remedy="Give a table whose column split has rows called train, or only packages",
         )
     for part in "+".join(feature_sets).split("+"):
-        _refuse_unknown(part)
+        check_known(part, FEATURE_SETS, "set of features", "--features")
     learned, judged = (
         build_cache(
             side,
@@ -115,15 +115,6 @@ def classical_candidates(
             }
             found.append(_candidate(name, kind, taught, own))
     return found
-
-
-def _refuse_unknown(part: str) -> None:
-    if part not in FEATURE_SETS:
-        raise ConfigError(
-            f"no set of features is called {part!r}",
-            keyword="--features",
-            remedy=did_you_mean(part, FEATURE_SETS),
-        )
 
 
 def _features(kind: str, own: _Setup) -> tuple[_Floats, _Floats]:
@@ -152,7 +143,7 @@ def _features(kind: str, own: _Setup) -> tuple[_Floats, _Floats]:
 
 def _extractor(part: str) -> Extractor:
     if part == "cnn":
-        from mammolens.learn.trunk_features import trunk_extractor
+        from mammolens.learn.feature_store import trunk_extractor
 
         return trunk_extractor()
     from mammolens.learn.feature_store import handcrafted_extractor
@@ -164,7 +155,7 @@ def _train(
     name: str, kind: str, task: str, features: tuple[_Floats, _Floats], own: _Setup
 ) -> _Trained | None:
     """Train a classifier of one task; ``None`` if too few patients have a tumour label."""
-    from mammolens.learn.classical import Sample, cached_fit
+    from mammolens.learn.classical import Sample, fit
 
     rows = np.flatnonzero([LABELS[task](record) is not None for record in own.learned.records])
     known = tuple(own.learned.records[row] for row in rows)
@@ -175,13 +166,13 @@ def _train(
         np.array([record.patient_name for record in known], str),
     )
     try:
-        fitted = cached_fit(
+        fitted = fit(
             name,
             sample,
             features[1],
-            own.data.cache / "classical",
             folds=own.folds,
             seed=own.seed,
+            kept_in=own.data.cache / "classical",
             on_progress=progress_reporter(f"{name} ({kind}), {task}: search", own.say, every=1),
         )
     except InvalidManifest as error:

@@ -21,23 +21,23 @@ from mammolens.bench.comparison.candidates import (
     Say,
     is_package,
     package_candidates,
+    predictions_text,
 )
 from mammolens.bench.comparison.classical import classical_candidates
-from mammolens.bench.comparison.conclusions import Claim, correct, draw_claims
-from mammolens.bench.comparison.figures import draw_figures
+from mammolens.bench.comparison.figures import Claim, correct, draw_claims, draw_figures
 from mammolens.bench.comparison.judged_data import JudgedData, read_judged_data
 from mammolens.bench.comparison.leaderboard import common_rows, compare_models
-from mammolens.bench.comparison.prediction_table import predictions_text
 from mammolens.bench.evaluation_files import document_head
 from mammolens.bench.report.comparison_document import COMPARE_FILE, COMPARE_SCHEMA, build_compared
 from mammolens.bench.report.markdown import render_markdown
 from mammolens.core import InputKind
 from mammolens.data.splits import split_digest
-from mammolens.data.synthetic import synthetic_warnings
+from mammolens.data.summary import synthetic_warnings
 from mammolens.errors import ConfigError, InvalidManifest
 from mammolens.files import storage, write_whole
 from mammolens.metrics.bootstrap import LEVEL
 from mammolens.model import KnownPatients, ModelPackage, read_patients
+from mammolens.spelling import check_known
 
 __all__ = ["Comparison", "ComparisonSettings", "compare"]
 
@@ -82,12 +82,8 @@ def compare(
 
     Parameters
     ----------
-    settings
-        See `ComparisonSettings`.
     out
         Folder for ``compare.json``, ``compare.md``, ``predictions.csv`` and figures.
-    on_progress
-        Called with lines of text that report progress.
 
     Raises
     ------
@@ -108,7 +104,9 @@ def compare(
     data = read_judged_data(
         settings.table,
         settings.split,
-        of_lesions=any(_reads_lesions(package) for package in list(packages.values())[:1]),
+        of_lesions=any(
+            package.card.input_kind is InputKind.LESION for package in list(packages.values())[:1]
+        ),
         taught=frozenset().union(*(one.taught for one in known.values() if one)),
         cache=settings.cache,
     )
@@ -154,10 +152,6 @@ def compare(
         "claims": [asdict(claim) for claim in claims],
     }
     return Comparison(document, claims, data.unit, _write(out, document, candidates, kept))
-
-
-def _reads_lesions(package: ModelPackage) -> bool:
-    return package.card.input_kind is InputKind.LESION
 
 
 def _packages(
@@ -213,12 +207,7 @@ def _refuse_unused(
 ) -> None:
     known = {*packages, *names.values(), *(package.card.name for package in packages.values())}
     for name in given:
-        if name not in known:
-            raise ConfigError(
-                f"no package that is compared is called {name!r}",
-                keyword="--proof, --trust",
-                remedy=f"Known: {', '.join(sorted(known)) or 'none'}",
-            )
+        check_known(name, known, "compared package", "--proof, --trust")
 
 
 def _reference(candidates: Sequence[Candidate], wanted: str | None) -> str:
@@ -227,13 +216,8 @@ def _reference(candidates: Sequence[Candidate], wanted: str | None) -> str:
         first = next((one for one in candidates if one.kind == "package"), candidates[0])
         return first.name
     specs = {str(one.facts.get("package")): one.name for one in reversed(candidates)}
-    if wanted in names or wanted in specs:
-        return wanted if wanted in names else specs[wanted]
-    raise ConfigError(
-        f"no model that is compared is called {wanted!r}",
-        keyword="--reference",
-        remedy=f"Known: {', '.join(names)}",
-    )
+    check_known(wanted, (*names, *specs), "compared model", "--reference")
+    return wanted if wanted in names else specs[wanted]
 
 
 def _aside(candidates: Sequence[Candidate], reference: str) -> set[str]:

@@ -29,14 +29,7 @@ from mammolens.metrics import (
 )
 from mammolens.metrics.bootstrap import FEW
 
-__all__ = [
-    "DECISION_FIGURES",
-    "POINT",
-    "POINT_UNITS",
-    "common_rows",
-    "compare_models",
-    "samples_of",
-]
+__all__ = ["POINT", "POINT_UNITS", "common_rows", "compare_models", "samples_of"]
 
 DECISION_FIGURES: Final = ("accuracy", "precision", "recall", "specificity", "f1")
 POINT: Final = "high"
@@ -140,12 +133,8 @@ def compare_models(
     ----------
     candidates
         The models, with the same rows in the same order; see `common_rows`.
-    reference
-        The name of one of them.
     units
         Units from `mammolens.bench.units.UNITS`.
-    draws, seed
-        Of the bootstrap over patients.
     """
     rows = next(iter(candidates[0].results.values()))
     thresholds = {one.name: one.thresholds for one in candidates}
@@ -231,12 +220,8 @@ def _difference(
     }
     if unit == "image" and min(one.labels.sum(), (~one.labels).sum()) > 1:
         test = delong_test(one.labels, one.scores, two.scores)
-        found["delong_ignoring_clustering"] = {
-            "value": test.value,
-            "low": test.low,
-            "high": test.high,
-            "p_value": test.p_value,
-        }
+        names = ("value", "low", "high", "p_value")
+        found["delong_ignoring_clustering"] = {name: getattr(test, name) for name in names}
     if task == "malignancy":
         calls = (
             sample.scores >= judged.thresholds[name][POINT]

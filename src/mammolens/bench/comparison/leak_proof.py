@@ -85,14 +85,8 @@ def prove_apart(
 
     Parameters
     ----------
-    card
-        The package's card.
-    judged
-        The records that it will be judged on.
     given
         Available splits, such as that of the compared table.
-    known
-        The patients that the package lists.
     named
         A split that the user names as the package's; it must have the card's digest.
     package

@@ -21,18 +21,16 @@ from mammolens._lettering import write_png
 from mammolens.bench.caveats import refuse_other_split
 from mammolens.bench.evaluation_files import bootstrap_facts, document_head
 from mammolens.bench.explaining.explanation_sheet import draw_sheet
-from mammolens.bench.explaining.faithfulness import (
-    BLUR_PX,
-    STEPS,
-    deletion_insertion,
-    global_similarity,
-    rank_correlation,
-)
 from mammolens.bench.explaining.method_figures import (
+    BLUR_PX,
     SHUFFLES,
+    STEPS,
     ExplainedImage,
     Likeness,
+    deletion_insertion,
+    global_similarity,
     method_figures,
+    rank_correlation,
 )
 from mammolens.bench.map_readings import RULES, read_map
 from mammolens.bench.report.explanation_document import EXPLAINED_SCHEMA, build_explained
@@ -41,7 +39,7 @@ from mammolens.bench.settings import read_split
 from mammolens.data.cache import prepare_record
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import refuse_leak
-from mammolens.data.synthetic import synthetic_warnings
+from mammolens.data.summary import synthetic_warnings
 from mammolens.errors import ContractMismatch, InputError, InvalidManifest
 from mammolens.files import storage, write_whole
 from mammolens.preprocess import RegionConfig
@@ -90,10 +88,6 @@ def explain_model(
         Largest number of images with marked lesions, and of images without.
     slow
         Number of images with marked lesions for deletion, insertion and the slow methods.
-    draws
-        Resamples of the bootstrap over patients.
-    on_progress
-        Called with lines of text that report progress.
 
     Raises
     ------
@@ -123,7 +117,7 @@ def explain_model(
     for note in notes:
         on_progress(note)
     images = list(_prepared(records, rebuilt, on_progress))
-    few = [one for one in images if _has_target(one.record)][:slow]
+    few = [one for one in images if one.record.lesions and one.record.malignant][:slow]
     costs, net = Costs(), LogOdds(rebuilt.net)
     for slow_ones, shown in ((False, images), (True, few)):
         group = {name: one for name, one in chosen.items() if one.slow is slow_ones}
@@ -211,10 +205,6 @@ def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, s
 def _hash(pair: tuple[Record, str]) -> str:
     """Give a place in the order of images that depends only on the identifier."""
     return hashlib.sha256(pair[0].image_name.encode()).hexdigest()
-
-
-def _has_target(record: Record) -> bool:
-    return bool(record.lesions) and record.malignant is True
 
 
 def _prepared(

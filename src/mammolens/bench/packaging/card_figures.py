@@ -46,14 +46,10 @@ def fix_operating_points(
 
     Parameters
     ----------
-    results
-        Scored validation images.
     fixed_on
         Description of these images, for the card.
     kind
         The content of an image: for breasts, patients are counted; for lesions, images.
-    draws
-        Resamples of patients for each interval.
 
     Raises
     ------
@@ -94,13 +90,6 @@ def validation_figures(
 
     Lesions have one task, malignancy, and one unit, the lesion. If there are several data sets, a
     last group, `ALL_DATASETS`, pools them.
-
-    Parameters
-    ----------
-    results
-        Scored images.
-    kind
-        The content of an image.
     """
     names = sorted({one.record.dataset for one in results})
     groups = {name: [one for one in results if one.record.dataset == name] for name in names}

@@ -1,7 +1,8 @@
 """Export a finished run as a model package: calibration, graph, operating points, findings, card.
 
 Calibration, thresholds and levels are fixed on the run's validation side, which has no training
-patient and no patient whose marked lesions taught the maps.
+patient and no patient whose marked lesions taught the maps. In texts for people, a pass is an
+epoch.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from typing import Any
 import numpy as np
 
 from mammolens.bench.auditing.audit import audit_section
-from mammolens.bench.packaging.calibrate import Fit, calibrate, calibrated
+from mammolens.bench.packaging.calibrate import (
+    Fit,
+    calibrate,
+    calibrated,
+    checked_level,
+    finding_level,
+    score_cache,
+)
 from mammolens.bench.packaging.card_figures import fix_operating_points, validation_figures
-from mammolens.bench.packaging.card_text import card_words
-from mammolens.bench.packaging.findings import checked_level, finding_level, score_cache
-from mammolens.bench.packaging.people import people_groups
+from mammolens.bench.packaging.card_text import card_words, people_groups
 from mammolens.bench.scoring import results_from_probabilities
 from mammolens.core import InputKind
 from mammolens.data.cache import build_side
@@ -43,6 +49,7 @@ from mammolens.preprocess import RegionConfig
 __all__ = ["export_run"]
 
 _PROBES = 10
+"""Validation pictures, at least, on which graph and network are compared; enough for rounding."""
 
 
 def export_run(
@@ -67,7 +74,7 @@ def export_run(
         has other files.
     InvalidManifest
         If the validation side cannot be judged by patient, see
-        `mammolens.learn.side_checks.refuse_unjudgeable`.
+        `mammolens.learn.pass_figures.refuse_unjudgeable`.
     ContractMismatch
         If the graph and the network give different outputs.
     StorageError
@@ -76,8 +83,8 @@ def export_run(
     from mammolens.learn.checkpoint import read_run_folder
     from mammolens.learn.export import trace_graph
     from mammolens.learn.lineage import read_lineage, read_sides, taught_places
+    from mammolens.learn.pass_figures import refuse_unjudgeable
     from mammolens.learn.predict import load_network
-    from mammolens.learn.side_checks import refuse_unjudgeable
 
     refuse_target(package)
     config, summary = read_run_folder(run)

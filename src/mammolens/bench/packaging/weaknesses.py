@@ -8,22 +8,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from math import comb
 from typing import Final
 
 import numpy as np
 
 from mammolens.bench.auditing.groups import density_group
-from mammolens.bench.report.phrases import join_words
+from mammolens.bench.report.document import join_words
 from mammolens.core import InputKind
 from mammolens.data.manifest import Record
+from mammolens.metrics import clopper_pearson
 from mammolens.metrics.bootstrap import FEW
 from mammolens.model import STRIDE, ModelCard
 from mammolens.wording import percent
 
 __all__ = ["largest_miss", "weaknesses_of"]
 
-_UNSURE: Final = 0.05
+_RISK: Final = 0.05
 """Probability that more cancers are missed than `largest_miss` gives."""
 _RARE: Final = 0.05
 """Share of the training images below which a view counts as rare. Chosen by hand."""
@@ -78,14 +78,8 @@ def largest_miss(missed: int, n: int) -> float:
     >>> round(largest_miss(0, 7), 3), round(largest_miss(8, 178), 3)
     (0.348, 0.08)
     """
-    if missed >= n:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        share = (low + high) / 2
-        chance = sum(comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(missed + 1))
-        low, high = (share, high) if chance > _UNSURE else (low, share)
-    return high
+    _, high = clopper_pearson([missed], [n], level=1 - 2 * _RISK)
+    return float(high[0])
 
 
 def _extent(learned: Sequence[Record]) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mammolens.bench.report.run_folder import need_extra, read_figures, read_run
+from mammolens.bench.report.run_folder import read_figures, read_run
 from mammolens.errors import ConfigError
+from mammolens.extras import need_extra
 from mammolens.files import storage, write_whole
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
     ----------
     folder
         The output folder of evaluate, crossvalidate, ensemble, compare, explain or outcomes audit.
-    out
-        The folder to write to; by default `folder`.
 
     Returns
     -------
@@ -75,7 +74,7 @@ def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
     StorageError
         If a file cannot be written.
     """
-    need_extra()
+    need_extra("report")
     return _write(_document_of(folder), out or folder)
 
 
@@ -128,7 +127,7 @@ def write_comparison(
     ConfigError
         As `write_report`, and if `out` is one of the two folders.
     """
-    need_extra()
+    need_extra("report")
     if out.resolve() in (first.resolve(), second.resolve()):
         raise ConfigError(
             "the folder holds one of the two evaluations, and its report would be overwritten",

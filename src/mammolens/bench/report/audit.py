@@ -6,8 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mammolens.bench.report.charts import Curve, ForestRow, forest, plane
-from mammolens.bench.report.document import Alarm, Block, Bullets, Figure, Heading, Table, Text
-from mammolens.bench.report.phrases import count, figure, has_value, interval_of, n_and_positives
+from mammolens.bench.report.document import (
+    Alarm,
+    Block,
+    Bullets,
+    Figure,
+    Heading,
+    Table,
+    Text,
+    count,
+    figure,
+    has_value,
+    interval_of,
+    n_and_positives,
+)
 
 __all__ = [
     "localisation_blocks",

@@ -6,13 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mammolens.bench.report.charts import LOOKS, Curve, plane
-from mammolens.bench.report.document import Block, Figure, Table, Text, table_or_notes
-from mammolens.bench.report.phrases import (
+from mammolens.bench.report.document import (
+    Block,
+    Figure,
+    Table,
+    Text,
     count,
     datasets_with,
     figure,
-    has_value,
     n_and_positives,
+    scaled,
+    table_or_notes,
 )
 
 __all__ = ["decision_blocks", "decision_details", "workload_blocks"]
@@ -52,7 +56,7 @@ def decision_blocks(metrics: Judged) -> Iterator[Block]:
                 (
                     f"{place}, {unit}",
                     n_and_positives(found),
-                    *(figure(_per_thousand(one["model"]), 2) for one in found["thresholds"]),
+                    *(figure(scaled(one["model"], 1000), 2) for one in found["thresholds"]),
                 )
                 for place, unit, found, _ in shown
             ),
@@ -82,7 +86,7 @@ def decision_details(metrics: Judged) -> Iterator[Block]:
                     f"{unit}, risk {one['threshold']:.3g}",
                     n_and_positives(found),
                     f"{one['false_recalls_per_cancer']:.0f}",
-                    figure(_per_thousand(one["model"]), 2),
+                    figure(scaled(one["model"], 1000), 2),
                     f"{1000 * one['recall_all']:.2f}".replace("-", "−"),
                 )
                 for one in found.get("thresholds", ())
@@ -105,12 +109,6 @@ def decision_details(metrics: Judged) -> Iterator[Block]:
 
 def _risk(point: Judged) -> str:
     return f"{point['threshold']:.3g} ({point['false_recalls_per_cancer']:.0f} false recalls)"
-
-
-def _per_thousand(found: Any) -> Any:
-    if not has_value(found):
-        return found
-    return {key: None if value is None else 1000 * value for key, value in found.items()}
 
 
 def _curve_of(judged: Judged, unit: str) -> Judged | None:

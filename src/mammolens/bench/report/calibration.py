@@ -7,14 +7,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mammolens.bench.report.charts import Band, Curve, plane
-from mammolens.bench.report.document import Block, Figure, Table, Text, table_or_notes
-from mammolens.bench.report.phrases import (
+from mammolens.bench.report.document import (
     ALL,
+    Block,
+    Figure,
+    Table,
+    Text,
     count,
     datasets_and_all,
     figure,
     has_value,
     n_and_positives,
+    table_or_notes,
 )
 
 __all__ = ["calibration_blocks", "calibration_details", "recalibration_blocks"]

@@ -2,18 +2,22 @@
 
 Colours are those of Okabe and Ito (doi:10.1038/nmeth.1618). Curves of one chart also have different
 dashes, and sets of points different markers. So a reader can distinguish them without colours.
+matplotlib draws them as SVG. Text stays text, so that it can be searched and read aloud.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import matplotlib.figure
+import matplotlib
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure as Sheet
 
 from mammolens.bench.report.document import Figure
-from mammolens.bench.report.svg import draw
 from mammolens.wording import printable
 
 __all__ = ["BLACK", "LOOKS", "Band", "Curve", "ForestRow", "Spot", "forest", "plane"]
@@ -28,6 +32,26 @@ LOOKS: Final = (
 )
 """Colour, dashes and marker of the first, second, … curve."""
 
+_STYLE: Final[Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#444444",
+    "axes.grid": True,
+    "grid.color": "#e2e2e2",
+    "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
+    "legend.frameon": False,
+    "legend.fontsize": 8.5,
+    "text.parse_math": False,
+    "path.simplify": True,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mammolens",
+}
 _WIDTH_IN: Final = 4.3
 _HEIGHT_IN: Final = 3.7
 _LEFT_IN: Final = 0.55
@@ -102,22 +126,18 @@ def plane(
 
     Parameters
     ----------
-    title, alt
-        Its title, and a description in words.
     axes
         Names of the x and the y axis, with their units.
     curves, spots, bands
         The drawn data; the first curve gets the first of `LOOKS`, and so on.
     reference
         Ends of a thin dotted line, such as chance or perfect calibration.
-    x_limits, y_limits
-        Limits of the axes.
     """
 
     named = len(curves) + len(spots)
     below, width, height = 0.62 + _NAME_IN * named, _WIDTH_IN, _HEIGHT_IN + _NAME_IN * named
 
-    def plot(figure: matplotlib.figure.Figure) -> None:
+    def plot(figure: Sheet) -> None:
         figure.set_layout_engine("none")  # the layout is fixed; computing one doubles the time
         axis: Any = figure.add_axes(
             (
@@ -163,7 +183,7 @@ def plane(
         if named:
             figure.legend(loc="lower left", ncols=1, handlelength=3.6, borderaxespad=0.4)
 
-    return Figure(title, alt, draw((width, height), plot))
+    return Figure(title, alt, _draw((width, height), plot))
 
 
 def forest(
@@ -187,7 +207,7 @@ def forest(
     """
     shown = rows[:_MOST_ROWS]
 
-    def plot(figure: matplotlib.figure.Figure) -> None:
+    def plot(figure: Sheet) -> None:
         axis: Any = figure.subplots()
         colour = LOOKS[0][0]
         if band is not None:
@@ -199,7 +219,10 @@ def forest(
                 axis.plot([row.low, row.high], [place, place], color=colour, linewidth=1.6)
             if row.value is not None:
                 axis.plot([row.value], [place], color=colour, marker="s", markersize=5)
-        axis.set_yticks(range(len(shown)), [_short(row) for row in shown])
+        axis.set_yticks(
+            range(len(shown)),
+            [f"{_cut(row.name, _LONGEST_NAME)} {row.note}".strip() for row in shown],
+        )
         axis.set_ylim(len(shown) - 0.5, -0.5)
         axis.grid(axis="y", visible=False)
         axis.tick_params(axis="y", length=0)
@@ -209,11 +232,7 @@ def forest(
         size = _title_size(title)
         figure.suptitle(named, x=0.01, ha="left", fontsize=size, fontweight="bold")
 
-    return Figure(title, alt, draw((_WIDTH_IN, 0.95 + _ROW_IN * max(len(shown), 1)), plot))
-
-
-def _short(row: ForestRow) -> str:
-    return f"{_cut(row.name, _LONGEST_NAME)} {row.note}".strip()
+    return Figure(title, alt, _draw((_WIDTH_IN, 0.95 + _ROW_IN * max(len(shown), 1)), plot))
 
 
 def _cut(words: str, most: int) -> str:
@@ -232,3 +251,31 @@ def _limits(rows: Sequence[ForestRow], reference: float | None) -> tuple[float, 
     low, high = (min(edges), max(edges)) if edges else (0.0, 1.0)
     room = 0.06 * (high - low) or 0.05
     return low - room, high + room
+
+
+def _draw(size_in: tuple[float, float], plot: Callable[[Sheet], None]) -> str:
+    """Draw a figure with matplotlib.
+
+    Parameters
+    ----------
+    size_in
+        Width and height in inches.
+    plot
+        Function that adds axes to a figure and draws on them.
+
+    Returns
+    -------
+    str
+        A whole SVG document; the same figure gives the same text.
+    """
+    written = io.StringIO()
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # If DejaVu Sans lacks a letter, matplotlib only measures it wrongly: the browser and
+        # typst show it in another font.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        warnings.filterwarnings("ignore", "Matplotlib currently does not support")
+        figure = Sheet(figsize=size_in, dpi=72, layout="constrained")
+        FigureCanvasSVG(figure)
+        plot(figure)
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+    return written.getvalue()

@@ -14,7 +14,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
-from mammolens.bench.report.phrases import model_name
+from mammolens.bench.report.document import model_name
 
 __all__ = [
     "CHECKLISTS",
@@ -23,8 +23,6 @@ __all__ = [
     "PARTLY",
     "REPORTED",
     "Checklist",
-    "Filled",
-    "Item",
     "Known",
     "fill",
     "read_checklist",
@@ -33,11 +31,11 @@ __all__ = [
 CHECKLISTS: Final = {"tripod-ai": "tripod_ai.toml", "claim": "claim.toml"}
 """Anchor of its section in a report → file of the checklist."""
 
+# The four states of an item:
 REPORTED: Final = "reported"
 PARTLY: Final = "in part; the rest is open"
 OPEN: Final = "open: to be filled by the authors"
 DEVELOPMENT: Final = "for development only: open if the study reports it too"
-"""The states of an item."""
 
 
 @dataclass(frozen=True)

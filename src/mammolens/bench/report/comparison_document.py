@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from mammolens.bench.report.document import (
-    Alarm,
     Block,
     Bullets,
     Document,
@@ -17,11 +16,13 @@ from mammolens.bench.report.document import (
     ShownCase,
     Table,
     Text,
+    capitalise,
+    figure,
     known_facts,
 )
-from mammolens.bench.report.phrases import capitalise, figure
+from mammolens.bench.report.overview import note_blocks
+from mammolens.bench.report.run_folder import complete
 from mammolens.bench.units import UNIT_PLURALS
-from mammolens.errors import InvalidManifest
 
 __all__ = ["COMPARE_FILE", "COMPARE_SCHEMA", "build_compared"]
 
@@ -43,8 +44,6 @@ def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -
 
     Parameters
     ----------
-    document
-        The content of ``compare.json``.
     pictures
         PNG files of its figures.
 
@@ -53,11 +52,11 @@ def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -
     InvalidManifest
         If a key is missing from `document`.
     """
-    try:
+    with complete("the comparison lacks", COMPARE_FILE, "the comparison"):
         unit = UNIT_PLURALS[document["unit"]]
         sections = (
             Section("Summary", "summary", tuple(_summary(document))),
-            Section("Notes and warnings", "notes", tuple(_notes(document))),
+            Section("Notes and warnings", "notes", tuple(note_blocks(document))),
             Section(
                 f"AUC of malignancy, {unit}",
                 "ranking",
@@ -73,12 +72,6 @@ def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -
             Section("Models", "models", (_models(document),)),
             Section("Curves and confusion", "figures", tuple(_pictures(pictures))),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidManifest(
-            f"the comparison lacks {error}",
-            keyword=COMPARE_FILE,
-            remedy="The file is damaged: run the comparison again",
-        ) from error
     facts = {
         "Table": document["table"],
         "Side": document["split"],
@@ -109,14 +102,6 @@ def _summary(document: Mapping[str, Any]) -> Iterator[Block]:
         if words:
             yield Heading(heading, f"claims-{verdict.replace(' ', '-')}")
             yield Bullets(tuple(f"{capitalise(line)}." for line in words))
-
-
-def _notes(document: Mapping[str, Any]) -> Iterator[Block]:
-    loud = [note for note in document["notes"] if note.startswith("WARNING")]
-    yield from (Alarm(capitalise(note.removeprefix("WARNING: "))) for note in loud)
-    quiet = tuple(note for note in document["notes"] if note not in loud)
-    if quiet:
-        yield Bullets(quiet)
 
 
 def _areas(document: Mapping[str, Any], task: str, unit: str) -> Block:

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mammolens.bench.report.document import Block, Heading, Table, Text, table_or_notes
-from mammolens.bench.report.phrases import (
+from mammolens.bench.report.document import (
     TASK_WORDS,
+    Block,
+    Heading,
+    Table,
+    Text,
     count,
     datasets_with,
     figure,
     has_value,
     n_and_positives,
+    table_or_notes,
 )
 
 __all__ = [

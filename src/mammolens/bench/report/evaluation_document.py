@@ -36,6 +36,8 @@ from mammolens.bench.report.document import (
     Section,
     ShownCase,
     Text,
+    capitalise,
+    model_name,
 )
 from mammolens.bench.report.overview import (
     checklist_blocks,
@@ -49,7 +51,6 @@ from mammolens.bench.report.overview import (
     summary_blocks,
 )
 from mammolens.bench.report.performance import discrimination_blocks, discrimination_details
-from mammolens.bench.report.phrases import capitalise, model_name
 from mammolens.bench.report.readers import readers_blocks, readers_details
 from mammolens.bench.report.robustness import remedy_blocks, robustness_blocks, source_blocks
 from mammolens.bench.report.run_folder import Run

@@ -15,10 +15,10 @@ from mammolens.bench.report.document import (
     ShownCase,
     Table,
     Text,
+    figure,
     known_facts,
 )
-from mammolens.bench.report.phrases import figure
-from mammolens.errors import InvalidManifest
+from mammolens.bench.report.run_folder import complete
 
 __all__ = ["EXPLAINED_FILE", "EXPLAINED_SCHEMA", "build_explained"]
 
@@ -47,8 +47,6 @@ def build_explained(found: Mapping[str, Any], sheet: Path | None = None) -> Docu
 
     Parameters
     ----------
-    found
-        The content of ``explanations.json``.
     sheet
         PNG file of the pictures with the map of every method.
 
@@ -57,7 +55,7 @@ def build_explained(found: Mapping[str, Any], sheet: Path | None = None) -> Docu
     InvalidManifest
         If a key is missing from `found`.
     """
-    try:
+    with complete("the explanations lack", EXPLAINED_FILE, "mammolens explain"):
         methods, settings = found["methods"], found["settings"]
         note = _FAITHFUL_NOTE.format(
             blur=settings["deletion_blur_px"], steps=settings["deletion_steps"]
@@ -81,12 +79,6 @@ def build_explained(found: Mapping[str, Any], sheet: Path | None = None) -> Docu
                 *([_pictures(sheet)] if sheet else []),
             ),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidManifest(
-            f"the explanations lack {error}",
-            keyword=EXPLAINED_FILE,
-            remedy="The file is damaged: run mammolens explain again",
-        ) from error
 
 
 def _summary(found: Mapping[str, Any]) -> list[Block]:
@@ -156,10 +148,6 @@ def _verdict(one: Mapping[str, Any]) -> str:
     return {None: _NONE, True: "yes", False: "no"}[depends]
 
 
-def _ratio(one: Mapping[str, Any]) -> str:
-    return f"{one['time_ratio']:.2g}" if "time_ratio" in one else _NONE
-
-
 def _n_differences(one: Mapping[str, Any]) -> str:
     aimed, curved = (
         _nested(one, "difference", name, "n") for name in ("pointing_game", "deletion")
@@ -189,7 +177,7 @@ _FAITHFUL: Final[dict[str, _Cell]] = {
     "Head shuffled": _shuffled("head"),
     "All shuffled": _shuffled("all"),
     "Depends on weights": _verdict,
-    "Time": _ratio,
+    "Time": lambda one: f"{one['time_ratio']:.2g}" if "time_ratio" in one else _NONE,
 }
 _DIFFERENCES: Final[dict[str, _Cell]] = {
     "n: pointing, energy; found; deletion, insertion": _n_differences,

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from mammolens.bench.report.document import Alarm, Block, Table, Text
-from mammolens.bench.report.phrases import capitalise, count, figure
+from mammolens.bench.report.document import Alarm, Block, Table, Text, capitalise, count, figure
 
 __all__ = ["build_fairness"]
 

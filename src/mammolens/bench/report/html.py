@@ -10,21 +10,25 @@ import base64
 import re
 from importlib import resources
 from typing import Final
+from xml.etree import ElementTree
 
 from markupsafe import Markup, escape
 
 from mammolens import DISCLAIMER
 from mammolens._pages import page_start, templates
 from mammolens.bench.report.document import Document, Figure, charts_together
-from mammolens.bench.report.svg import inline
 from mammolens.wording import printable
 
-__all__ = ["render_html"]
+__all__ = ["inline", "render_html"]
 
 _HERE: Final = "mammolens.bench.report"
 _LONG: Final = re.compile(r"(\S{24})(?=\S)")
 _INTERVAL: Final = re.compile(r"\(−?[\d.]+(?:–| to )−?[\d.]+\)")
 _KEPT: Final = r'<span class="kept">\g<0></span>'
+_SVG: Final = "http://www.w3.org/2000/svg"
+_HREF: Final = "{http://www.w3.org/1999/xlink}href"
+_METADATA: Final = f"{{{_SVG}}}metadata"
+_STYLES: Final = f"{{{_SVG}}}defs/{{{_SVG}}}style/.."
 _RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufefc]")
 
 
@@ -54,3 +58,47 @@ def _words(words: str) -> Markup:
     pieces = [_INTERVAL.sub(_KEPT, str(escape(piece))) for piece in _LONG.split(shown) if piece]
     text = "<wbr>".join(pieces)
     return Markup(f"<bdi>{text}</bdi>" if _RIGHT_TO_LEFT.search(shown) else text)
+
+
+def inline(svg: str, title: str, alt: str, key: str) -> str:
+    """Make a chart an element of a page, with a title and a description for screen readers.
+
+    Parameters
+    ----------
+    key
+        Prefix of its identifiers, to make them unique in the page.
+    """
+    root = ElementTree.fromstring(svg)
+    for part in (*root.findall(_METADATA), *root.findall(_STYLES)):
+        root.remove(part)
+    for element in root.iter():
+        _adapt_for_html(element, key)
+    for place, (name, words) in enumerate({"title": title, "desc": alt}.items()):
+        label = ElementTree.Element(name, {"id": f"{key}-{name}"})
+        label.text = words
+        root.insert(place, label)
+    for name in ("width", "height", "version"):
+        root.attrib.pop(name, None)
+    labels = {"role": "img", "aria-labelledby": f"{key}-title {key}-desc"}
+    root.attrib |= {**labels, "stroke-linejoin": "round"}
+    return ElementTree.tostring(root, encoding="unicode")
+
+
+def _adapt_for_html(element: ElementTree.Element, key: str) -> None:
+    """Change an SVG element for HTML: remove namespaces, and prefix its identifiers with `key`."""
+    element.tag = element.tag.rpartition("}")[2]
+    element.tail = None
+    if not (element.text or "").strip():
+        element.text = None
+    if element.tag == "g":
+        element.attrib.pop("id", None)
+    for name, value in tuple(element.attrib.items()):
+        if name == "id":
+            element.set(name, f"{key}-{value}")
+        elif name == "d":
+            element.set(name, " ".join(value.split()))
+        elif name == "clip-path":
+            element.set(name, value.replace("url(#", f"url(#{key}-"))
+        elif name == _HREF:
+            del element.attrib[name]
+            element.set("href", value.replace("#", f"#{key}-", 1))

@@ -16,11 +16,15 @@ from mammolens.bench.report.document import (
     Section,
     Table,
     Text,
+    capitalise,
+    count,
+    figure,
+    has_value,
     known_facts,
+    scaled,
 )
 from mammolens.bench.report.fairness_section import build_fairness
-from mammolens.bench.report.phrases import capitalise, count, figure, has_value
-from mammolens.errors import InvalidManifest
+from mammolens.bench.report.run_folder import complete
 
 __all__ = ["build_outcomes"]
 
@@ -46,7 +50,7 @@ def build_outcomes(found: Found) -> Document:
     InvalidManifest
         A key is missing from `found`, the content of ``outcomes.json``.
     """
-    try:
+    with complete("the audit lacks", "outcomes.json", "mammolens outcomes audit"):
         counts = found["counts"]
         facts = {
             "Positive screen": found["rule"],
@@ -62,12 +66,6 @@ def build_outcomes(found: Found) -> Document:
             Section("Subgroups over time", "fairness", build_fairness(found.get("fairness"))),
             Section("Exams left out, and limits", "limits", tuple(_limits(found))),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InvalidManifest(
-            f"the audit lacks {error}",
-            keyword="outcomes.json",
-            remedy="The file is damaged: run mammolens outcomes audit again",
-        ) from error
     return Document("Medical audit of screening mammography", known_facts(facts), sections)
 
 
@@ -241,7 +239,7 @@ def _forest(found: Found, axis: str, key: str, band: tuple[float, float]) -> Fig
     per, name = found["per"][key], found["definitions"][key]["name"]
     groups = [(one["group"], one["readers"].get(key)) for one in found["groups"][axis]]
     rows = [
-        ForestRow(group, **_scaled(one, per), note=f"n {count(one['n'])}")
+        ForestRow(group, **scaled(one, per), note=f"n {count(one['n'])}")
         for group, one in [("all", found["readers"].get(key)), *groups]
         if has_value(one)
     ]
@@ -319,11 +317,7 @@ def _unit(per: int) -> str:
 
 
 def _figure(one: Any, per: int) -> str:
-    return figure(_scaled(one, per), 1) if has_value(one) else _NONE
-
-
-def _scaled(one: Found, per: int) -> dict[str, float | None]:
-    return {key: None if one[key] is None else one[key] * per for key in ("value", "low", "high")}
+    return figure(scaled(one, per), 1)
 
 
 def _fraction(one: Any) -> str:

@@ -14,26 +14,24 @@ from mammolens.bench.report.checklist import (
     fill,
 )
 from mammolens.bench.report.document import (
+    ALL,
+    TASK_WORDS,
     Alarm,
     Block,
     Bullets,
     Sources,
     Table,
     Text,
-    known_facts,
-)
-from mammolens.bench.report.phrases import (
-    ALL,
-    TASK_WORDS,
     capitalise,
     count,
     datasets_and_all,
     figure,
     has_value,
     join_words,
+    known_facts,
     model_name,
 )
-from mammolens.data.synthetic import synthetic_warnings
+from mammolens.data.summary import synthetic_warnings
 
 __all__ = [
     "checklist_blocks",

@@ -11,7 +11,7 @@ from importlib import resources
 from typing import Any
 
 from mammolens import DISCLAIMER
-from mammolens._typeset import FONTS, typeset
+from mammolens._pages import FONTS, typeset
 from mammolens.bench.report.document import (
     Block,
     Charts,

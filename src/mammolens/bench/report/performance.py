@@ -7,23 +7,21 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import LOOKS, Curve, Spot, plane
 from mammolens.bench.report.document import (
+    ALL,
+    TASK_WORDS,
     Alarm,
     Block,
     Figure,
     Heading,
     Table,
     Text,
-    table_or_notes,
-)
-from mammolens.bench.report.phrases import (
-    ALL,
-    TASK_WORDS,
     capitalise,
     count,
     datasets_and_all,
     figure,
     has_value,
     n_and_positives,
+    table_or_notes,
 )
 from mammolens.bench.report.readers import reader_spots
 

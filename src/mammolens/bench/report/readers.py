@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mammolens.bench.report.charts import Spot
-from mammolens.bench.report.document import Block, Table, Text
-from mammolens.bench.report.phrases import count, figure, n_and_positives
+from mammolens.bench.report.document import Block, Table, Text, count, figure, n_and_positives
 from mammolens.bench.units import UNITS
 
 __all__ = ["reader_spots", "readers_blocks", "readers_details"]

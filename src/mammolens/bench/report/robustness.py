@@ -6,8 +6,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from mammolens.bench.report.charts import ForestRow, forest
-from mammolens.bench.report.document import Block, Table, Text, table_or_notes
-from mammolens.bench.report.phrases import count, figure, has_value, interval_of, n_and_positives
+from mammolens.bench.report.document import (
+    Block,
+    Table,
+    Text,
+    count,
+    figure,
+    has_value,
+    interval_of,
+    n_and_positives,
+    table_or_notes,
+)
 
 __all__ = ["remedy_blocks", "robustness_blocks", "source_blocks"]
 

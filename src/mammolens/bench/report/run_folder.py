@@ -6,26 +6,19 @@ A report needs these and ``cases/`` only, so that it can be written after the im
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.tables import Row as Cells
-from mammolens.tables import read_table
+from mammolens.bench.units import ImageResult
+from mammolens.core import Scores, Unreadable
+from mammolens.data.manifest import Record
+from mammolens.errors import InvalidManifest
+from mammolens.tables import Row, read_table
 
-__all__ = [
-    "POOLED",
-    "SCHEMA",
-    "Row",
-    "Run",
-    "need_extra",
-    "read_figures",
-    "read_predictions",
-    "read_run",
-]
+__all__ = ["Run", "complete", "read_figures", "read_predictions", "read_run", "unread"]
 
 SCHEMA: Final = "mammolens.evaluation/2"
 """The schema of ``metrics.json`` from an evaluation."""
@@ -46,33 +39,6 @@ class Run:
 
     folder: Path
     metrics: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Row:
-    """One image of ``predictions.csv``; `probabilities` is ``None`` if it could not be read."""
-
-    patient_id: str
-    laterality: str
-    malignant: bool | None
-    tumour: bool | None
-    probabilities: tuple[float, float, float] | None
-
-
-def need_extra() -> None:
-    """Check that the packages for charts and PDF are installed.
-
-    Raises
-    ------
-    ConfigError
-        If one is missing.
-    """
-    for name in ("matplotlib", "typst"):
-        if find_spec(name) is None:
-            raise ConfigError(
-                f"reports need {name}, which is not installed",
-                remedy="Run: pip install 'mammolens[report]'",
-            )
 
 
 def read_run(folder: Path) -> Run:
@@ -107,8 +73,6 @@ def read_figures(path: Path, schemas: Sequence[str], what: str) -> dict[str, Any
 
     Parameters
     ----------
-    schemas
-        The schemas that this version reads.
     what
         The command that wrote it, for the remedy, such as "the evaluation".
 
@@ -135,8 +99,27 @@ def read_figures(path: Path, schemas: Sequence[str], what: str) -> dict[str, Any
     return dict(found)
 
 
-def read_predictions(folder: Path) -> dict[tuple[str, str], Row]:
-    """Read ``predictions.csv``; keys are (data set, image identifier).
+@contextmanager
+def complete(what: str, file: str, command: str) -> Iterator[None]:
+    """Turn a key that a document of results lacks into an error that names the file.
+
+    Raises
+    ------
+    InvalidManifest
+        If the code in the context misses a key, or finds a value of another kind.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidManifest(
+            f"{what} {error}",
+            keyword=file,
+            remedy=f"The file is damaged: run {command} again",
+        ) from error
+
+
+def read_predictions(folder: Path) -> dict[tuple[str, str], ImageResult]:
+    """Read ``predictions.csv``; keys are (data set, image identifier), images have no file.
 
     Raises
     ------
@@ -147,15 +130,23 @@ def read_predictions(folder: Path) -> dict[tuple[str, str], Row]:
         folder / "predictions.csv", _COLUMNS, remedy="The file is damaged: run the evaluation again"
     )
     table.refuse_repeats(*_KEY)
-    return {(row["dataset"], row["image_id"]): _row(row) for row in table.rows}
+    return {one.record.key: one for one in map(_result, table.rows)}
 
 
-def _row(cells: Cells) -> Row:
-    scores = tuple(score for score in map(cells.number, _SCORES) if score is not None)
-    return Row(
-        cells["patient_id"],
-        cells["laterality"],
-        cells.flag("label_malignant"),
-        cells.flag("label_tumour"),
-        (scores[0], scores[1], scores[2]) if len(scores) == 3 else None,
+def _result(row: Row) -> ImageResult:
+    record = Record(
+        row["dataset"],
+        row["image_id"],
+        row["patient_id"],
+        path=Path(),
+        laterality=row.laterality("laterality"),
+        tumour=row.flag("label_tumour"),
+        malignant=row.flag("label_malignant"),
     )
+    scores = [score for score in map(row.number, _SCORES) if score is not None]
+    return ImageResult(record, Scores(*scores)) if len(scores) == 3 else unread(record)
+
+
+def unread(record: Record) -> ImageResult:
+    """Give an image without a score."""
+    return ImageResult(record, None, Unreadable("", "", "not read by both"))

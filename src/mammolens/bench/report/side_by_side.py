@@ -10,6 +10,8 @@ from typing import Any, Final
 
 from mammolens.bench.report.charts import ForestRow, forest
 from mammolens.bench.report.document import (
+    ALL,
+    TASK_WORDS,
     Alarm,
     Block,
     Bullets,
@@ -19,23 +21,17 @@ from mammolens.bench.report.document import (
     Sources,
     Table,
     Text,
-)
-from mammolens.bench.report.overview import run_facts
-from mammolens.bench.report.performance import flat_figures
-from mammolens.bench.report.phrases import (
-    ALL,
-    TASK_WORDS,
     count,
     datasets_and_all,
     figure,
     model_name,
     n_and_positives,
 )
-from mammolens.bench.report.run_folder import Row, Run, read_predictions
+from mammolens.bench.report.overview import run_facts
+from mammolens.bench.report.performance import flat_figures
+from mammolens.bench.report.run_folder import Run, read_predictions, unread
 from mammolens.bench.units import UNITS, ImageResult, Sample, interval_json, units_of
-from mammolens.core import Laterality, Scores, Unreadable
-from mammolens.data.manifest import Record
-from mammolens.data.synthetic import synthetic_warnings
+from mammolens.data.summary import synthetic_warnings
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import auc_difference, auc_interval, delong_test
 
@@ -44,7 +40,6 @@ __all__ = ["Pairing", "build_comparison", "pair_rows"]
 Key = tuple[str, str]
 Results = list[ImageResult]
 
-_UNREAD: Final = Unreadable("", "", "not read by both")
 _FEWEST: Final = 2
 
 
@@ -110,16 +105,16 @@ def pair_rows(first: Run, second: Run, *, common: bool) -> Pairing:
             f"their tables differ (of {count(len(one))} and {count(len(other))} images "
             f"{count(len(shared))} are common); choose the common ones with --common",
         )
-    read = {key for key in shared if one[key].probabilities and other[key].probabilities}
-    return Pairing(
-        [_result(key, one[key], key in read) for key in shared],
-        [_result(key, other[key], key in read) for key in shared],
+    read = {key for key in shared if one[key].scores and other[key].scores}
+    first_results, second_results = (
+        [run[key] if key in read else unread(run[key].record) for key in shared]
+        for run in (one, other)
     )
+    return Pairing(first_results, second_results)
 
 
-def _check_same(key: Key, one: Row, other: Row, folder: Path) -> None:
-    facts = [(row.malignant, row.tumour, row.patient_id, row.laterality) for row in (one, other)]
-    if facts[0] != facts[1]:
+def _check_same(key: Key, one: ImageResult, other: ImageResult, folder: Path) -> None:
+    if one.record != other.record:
         raise InvalidManifest(
             f"image {key[1]!r} of {key[0]!r} has another label, patient or laterality "
             "than in the first run, so the two cannot be compared",
@@ -127,21 +122,6 @@ def _check_same(key: Key, one: Row, other: Row, folder: Path) -> None:
             keyword="label_malignant",
             remedy="Evaluate both models on the same table",
         )
-
-
-def _result(key: Key, row: Row, read: bool) -> ImageResult:
-    record = Record(
-        dataset=key[0],
-        image_id=key[1],
-        patient_id=row.patient_id,
-        path=Path(),
-        laterality=Laterality(row.laterality) if row.laterality else None,
-        tumour=row.tumour,
-        malignant=row.malignant,
-    )
-    if read and row.probabilities:
-        return ImageResult(record, Scores(*row.probabilities))
-    return ImageResult(record, None, _UNREAD)
 
 
 def _facts_line(run: Run) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mammolens.bench.evidence import Evidence, FittedElsewhere
-from mammolens.bench.sections.calibration import calibration_errors, quality_statistics
+from mammolens.bench.sections.figures import calibration_errors, quality_statistics
 from mammolens.bench.units import intervals_json
 from mammolens.errors import InvalidManifest
 from mammolens.metrics import (

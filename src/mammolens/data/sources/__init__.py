@@ -13,17 +13,17 @@ import importlib
 import importlib.metadata
 import inspect
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from mammolens.data.manifest import Manifest
 from mammolens.data.sources._tree import images_under
 from mammolens.errors import ConfigError, InvalidManifest
-from mammolens.spelling import did_you_mean
+from mammolens.spelling import check_known
 
 __all__ = [
     "ENTRY_POINTS",
@@ -38,10 +38,8 @@ __all__ = [
 ENTRY_POINTS: Final = "mammolens.sources"
 
 
-class BuildManifest(Protocol):
-    """A reader: the folder (or table) of an unpacked source → its manifest."""
-
-    def __call__(self, root: Path, **options: str) -> Manifest: ...
+BuildManifest = Callable[..., Manifest]
+"""A reader: the folder (or table) of an unpacked source, and options → its manifest."""
 
 
 @dataclass(frozen=True)
@@ -83,10 +81,7 @@ def load_source(name: str) -> BuildManifest:
     """
     own = {known: f"{__name__}.{known.replace('-', '_')}:build" for known in _built_in()}
     targets = {p.name: p.value for p in _entry_points()} | own
-    if name not in targets:
-        raise ConfigError(
-            f"there is no source {name!r}", keyword="source", remedy=did_you_mean(name, targets)
-        )
+    check_known(name, targets, "source", "source")
     module, _, attribute = targets[name].partition(":")
     try:
         return cast(BuildManifest, getattr(importlib.import_module(module), attribute))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from mammolens.core import Caution, Laterality, ViewPosition
 from mammolens.data.manifest import Manifest, Record
-from mammolens.errors import InvalidManifest
+from mammolens.errors import InputError, InvalidManifest
+from mammolens.images import read_facts
 from mammolens.images.names import IMAGE_SUFFIXES
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "images_under",
     "laterality_of",
     "make_manifest",
+    "size_of",
     "view_of",
 ]
 
@@ -58,6 +60,15 @@ def images_under(root: Path) -> list[Path]:
         and "__MACOSX" not in path.parts
         and path.is_file()
     )
+
+
+def size_of(path: Path) -> tuple[int, int] | None:
+    """Read rows and columns of a picture; ``None`` if it cannot be read."""
+    try:
+        facts = read_facts(path)
+    except InputError:
+        return None
+    return facts.rows, facts.columns
 
 
 def laterality_of(text: str) -> Laterality | None:

@@ -101,10 +101,19 @@ def build(root: Path) -> Manifest:
     pictures = find_pictures(root, series)
     sets = _sets(pictures, found)
     patients = _patients_in_both(sets)
-    sides = {film: _side(of_film) for film, of_film in sets.items()}
+    # A film is on the test side if any of its sets is a test set.
+    sides = {
+        film: Split.TEST if any(of_set.to_test for of_set in of_film) else Split.TRAIN
+        for film, of_film in sets.items()
+    }
     dropped = [f for f in sides if f.patient in patients and sides[f] is Split.TRAIN]
     records = [
-        _record(film, sorted(found[film], key=_masses_first), pictures, sides[film])
+        _record(
+            film,
+            sorted(found[film], key=lambda a: (not a.of_set.of_masses, a.case.number or 0)),
+            pictures,
+            sides[film],
+        )
         for film in sorted(sides, key=str)
         if film not in dropped
     ]
@@ -169,10 +178,6 @@ def _series(row: Row, case: Case) -> dict[str, Case]:
     return series
 
 
-def _masses_first(abnormality: _Abnormality) -> tuple[bool, int]:
-    return not abnormality.of_set.of_masses, abnormality.case.number or 0
-
-
 def _sets(
     pictures: Pictures, found: Mapping[Film, Sequence[_Abnormality]]
 ) -> dict[Film, frozenset[Set]]:
@@ -185,11 +190,6 @@ def _sets(
         for film in pictures.films
         if film in found
     }
-
-
-def _side(sets: frozenset[Set]) -> Split:
-    """Give the test side if any set of the film is a test set."""
-    return Split.TEST if any(of_set.to_test for of_set in sets) else Split.TRAIN
 
 
 def _patients_in_both(sets: Mapping[Film, frozenset[Set]]) -> set[str]:

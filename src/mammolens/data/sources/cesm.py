@@ -29,7 +29,7 @@ from mammolens.data.sources._tree import (
     make_manifest,
     view_of,
 )
-from mammolens.errors import ConfigError
+from mammolens.spelling import check_known
 from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
@@ -66,12 +66,7 @@ def build(root: Path, *, images: str = "low-energy") -> Manifest:
         Unknown value of `images`, or the annotations are an Excel sheet and openpyxl is not
         installed.
     """
-    if images not in _TYPES:
-        raise ConfigError(
-            f"this source has no images of the kind {images!r}",
-            keyword="images",
-            remedy=f"Use one of {', '.join(_TYPES)}",
-        )
+    check_known(images, _TYPES, "kind of images", "images")
     table = find_file(root, *_SHEETS)
     rows = _read_rows(table)
     outlines = _read_outlines(find_file(root, *_OUTLINES))

@@ -19,6 +19,7 @@ from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.sources._tree import count_caution, images_under, make_manifest
 from mammolens.errors import ConfigError, InputError, InvalidManifest
 from mammolens.images import HeaderInfo, ImageFile, identify
+from mammolens.spelling import check_known
 
 __all__ = ["CLASSES", "build"]
 
@@ -114,12 +115,7 @@ def _class_names(text: str) -> dict[str, str]:
     known = {name: name for name in CLASSES} | _ALIASES
     for pair in filter(None, text.split(",")):
         folder, _, label = (part.strip() for part in pair.partition("="))
-        if label not in CLASSES:
-            raise ConfigError(
-                f"{label!r} is not a class",
-                keyword="classes",
-                remedy=f"Classes are {', '.join(CLASSES)}",
-            )
+        check_known(label, CLASSES, "class", "classes")
         known[_plain(folder)] = label
     return known
 

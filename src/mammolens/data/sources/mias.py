@@ -18,9 +18,14 @@ from typing import Final, NamedTuple
 from mammolens.core import Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import count_caution, find_file, images_under, make_manifest
-from mammolens.errors import InputError, InvalidManifest
-from mammolens.images import read_facts
+from mammolens.data.sources._tree import (
+    count_caution,
+    find_file,
+    images_under,
+    make_manifest,
+    size_of,
+)
+from mammolens.errors import InvalidManifest
 from mammolens.tables import read_lines
 
 __all__ = ["build"]
@@ -113,7 +118,7 @@ def _record(image: str, marks: list[_Mark], path: Path, resized: list[str]) -> R
         for mark in found
         if mark.circle is not None
     )
-    if lesions and not _has_own_size(path):
+    if lesions and size_of(path) != (_SIDE_PX, _SIDE_PX):
         resized.append(image)
         lesions = ()
     worst = max(lesions, key=lambda lesion: lesion.malignant is True, default=None)
@@ -132,11 +137,3 @@ def _record(image: str, marks: list[_Mark], path: Path, resized: list[str]) -> R
         lesion_centre_px=circle and circle[:2],
         lesions=lesions,
     )
-
-
-def _has_own_size(path: Path) -> bool:
-    try:
-        facts = read_facts(path)
-    except InputError:
-        return False
-    return (facts.rows, facts.columns) == (_SIDE_PX, _SIDE_PX)

@@ -15,9 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.data.manifest import SQUEEZED_SOURCES, Manifest, Record
-from mammolens.data.sources._tree import count_caution, find_file, images_under, make_manifest
-from mammolens.errors import InputError, InvalidManifest
-from mammolens.images import read_facts
+from mammolens.data.sources._tree import (
+    count_caution,
+    find_file,
+    images_under,
+    make_manifest,
+    size_of,
+)
+from mammolens.errors import InvalidManifest
 from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
@@ -112,10 +117,5 @@ def _record(row: Row) -> Record:
 def _aspect(path: Path) -> float:
     """Give the pixel aspect. Detectors are not square, so a square picture that is not DICOM was
     squeezed."""
-    if path.suffix.lower() in (".dcm", ".dicom"):
-        return 1.0
-    try:
-        facts = read_facts(path)
-    except InputError:
-        return 1.0
-    return SQUEEZED_SOURCES["rsna"] if facts.rows == facts.columns else 1.0
+    size = None if path.suffix.lower() in (".dcm", ".dicom") else size_of(path)
+    return SQUEEZED_SOURCES["rsna"] if size and size[0] == size[1] else 1.0

@@ -1,4 +1,4 @@
-"""Read a table in our own format, to check it; ``datasets build table`` then writes it again."""
+"""Read one's own table, so that ``datasets build table`` checks it and writes it in our form."""
 
 from __future__ import annotations
 

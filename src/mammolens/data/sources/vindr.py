@@ -17,9 +17,13 @@ from typing import Final
 from mammolens.core import Caution
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.sources._tree import count_caution, find_file, images_under, make_manifest
-from mammolens.errors import InputError
-from mammolens.images import read_facts
+from mammolens.data.sources._tree import (
+    count_caution,
+    find_file,
+    images_under,
+    make_manifest,
+    size_of,
+)
 from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
@@ -140,11 +144,8 @@ def _scale(row: Row, path: Path) -> tuple[float, float]:
     height, width = row.number("height"), row.number("width")
     if path.suffix.lower() in (".dcm", ".dicom") or not height or not width:
         return 1.0, 1.0
-    try:
-        facts = read_facts(path)
-    except InputError:
-        return 1.0, 1.0
-    return facts.rows / height, facts.columns / width
+    rows, columns = size_of(path) or (height, width)
+    return rows / height, columns / width
 
 
 def _scaled(lesion: Lesion, scale: tuple[float, float]) -> Lesion:

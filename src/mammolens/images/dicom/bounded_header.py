@@ -12,8 +12,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mammolens.errors import NotAnImage, UnsupportedImage
-from mammolens.images.dicom.attributes import LONG_TEXTS, tags_of
-from mammolens.images.dicom.header_limits import MAX_LUT_BYTES
+from mammolens.images.dicom.attributes import LONG_TEXTS, MAX_LUT_BYTES, tags_of
 from mammolens.images.dicom.scan import Scanned, Wanted, scan
 from mammolens.images.dicom.streams import Forward, Inflated, Plain
 from mammolens.images.dicom.walk import Walk, is_explicit
@@ -30,6 +29,7 @@ __all__ = [
     "begun",
     "bounded_file",
     "ends_early",
+    "file_head",
     "read_bounded",
     "wanted_of",
 ]
@@ -195,11 +195,20 @@ def bounded_file(data: bytes, source: str, wanted: Wanted) -> tuple[bytes, str]:
     elif scanned.pixel_head:
         pixels = bounded.rest(MAX_BYTES)
         bounded.finish()
-    written = (EXPLICIT if syntax == DEFLATED else syntax).encode()
-    written += b"\0" * (len(written) % 2)
-    meta = b"\x02\0\x10\0UI" + len(written).to_bytes(2, "little") + written
-    preamble = b"\0" * 128 + b"DICM"
-    return b"".join((preamble, meta, scanned.data, pixels)), syntax
+    head = file_head(EXPLICIT if syntax == DEFLATED else syntax)
+    return b"".join((head, scanned.data, pixels)), syntax
+
+
+def file_head(syntax: str, media_class: str = "") -> bytes:
+    """Write a preamble and file meta information with the transfer syntax, and the class if any."""
+    parts = [b"\0" * 128, b"DICM"]
+    for element, text in ((2, media_class), (0x10, syntax)):
+        if text:
+            value = text.encode("ascii", "replace")
+            value += b"\0" * (len(value) % 2)
+            parts += [b"\x02\0", element.to_bytes(2, "little"), b"UI"]
+            parts += [len(value).to_bytes(2, "little"), value]
+    return b"".join(parts)
 
 
 def _meta(stream: BinaryIO, source: str) -> tuple[str | None, str | None]:

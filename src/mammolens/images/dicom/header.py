@@ -1,23 +1,42 @@
-"""Make `ImageRef` (may be written into all results) and `SourceHeader` (for DICOM results only)."""
+"""Make `ImageRef` (for all results), `SourceHeader` (for DICOM results) and the orientation."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
 from pathlib import Path
+from typing import Final
 
-from mammolens.core import ImageRef, PixelOrigin, PresentationIntent, SourceHeader
+from mammolens.core import (
+    ImageRef,
+    Laterality,
+    Orientation,
+    PixelOrigin,
+    PresentationIntent,
+    SourceHeader,
+    ViewPosition,
+)
 from mammolens.images.ages import CHILD_YEARS, age_of
 from mammolens.images.dicom.partial_views import view_modifiers
 from mammolens.images.dicom.tags import Tags
 from mammolens.images.dicom.views import dicom_side_and_view
 from mammolens.images.film_photograph import FROM_PHOTOGRAPH, IMAGE_TYPE
 
-__all__ = ["image_ref", "source_header"]
+__all__ = ["DIRECTION", "image_ref", "source_header", "stated_orientation"]
 
 ASPECT_LIMITS = 0.1, 10.0
 """Pixel aspects outside these limits are ignored. Chosen by hand; `ImageRef` refuses them too."""
 SPACING_LIMITS_MM = 1e-4, 10.0
 """Pixel spacings outside these limits are ignored. Chosen by hand; mammograms have 0.04 to 0.1."""
+
+_ORIENTATION: Final = "PatientOrientation"
+DIRECTION: Final = re.compile(r"[APLRHF]{1,3}")
+_OPPOSITE: Final = {"A": "P", "P": "A", "L": "R", "R": "L", "H": "F", "F": "H"}
+_AXIS: Final = {"A": "AP", "P": "AP", "L": "LR", "R": "LR", "H": "HF", "F": "HF"}
+_INNER: Final = {Laterality.LEFT: "R", Laterality.RIGHT: "L"}
+_FROM_ABOVE: Final = frozenset(
+    (ViewPosition.CC, ViewPosition.XCCL, ViewPosition.XCCM, ViewPosition.FB, ViewPosition.CV)
+)
+_NO_DIRECTION: Final = frozenset(view.value for view in ViewPosition)
 
 
 def image_ref(tags: Tags, path: Path | None) -> ImageRef:
@@ -55,7 +74,7 @@ def image_ref(tags: Tags, path: Path | None) -> ImageRef:
 
 def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
     """Collect the attributes that DICOM sinks copy into results."""
-    header = SourceHeader(
+    return SourceHeader(
         sop_class_uid=tags.text("SOPClassUID"),
         transfer_syntax_uid=transfer_syntax,
         patient_name="\\".join(tags.texts("PatientName")) or None,
@@ -88,8 +107,9 @@ def source_header(tags: Tags, transfer_syntax: str) -> SourceHeader:
         burned_in_annotation=tags.code("BurnedInAnnotation"),
         conversion_type=tags.code("ConversionType"),
         admitting_diagnoses=tags.codes("AdmittingDiagnosesCodeSequence"),
+        # The last one: reading the texts above adds to these keywords.
+        undecoded=tuple(dict.fromkeys(tags.undecoded)),
     )
-    return replace(header, undecoded=tuple(dict.fromkeys(tags.undecoded)))
 
 
 def _other_patient_ids(tags: Tags) -> tuple[str, ...]:
@@ -161,3 +181,45 @@ def _note_patient(tags: Tags, age_years: float | None) -> None:
         who = "children"
     if who is not None:
         tags.doubt("patient_not_validated", f"the model was not validated for {who}")
+
+
+def stated_orientation(
+    tags: Tags, laterality: Laterality | None, view: ViewPosition | None
+) -> Orientation | None:
+    """Read from Patient Orientation how a stored picture must be turned to be upright.
+
+    The rows of an upright mammogram run to the front or to the back of the patient. Its columns run
+    to the feet, or in a view from above to the inner side of the breast. A mirrored picture is not
+    changed here: preprocessing puts the chest wall of every breast at the same side.
+
+    Returns
+    -------
+    ``None`` if the orientation is not stated, or impossible.
+
+    Source: PS3.3 C.7.6.1.1.1 (Patient Orientation) and C.8.11.7.1.4 (views).
+    """
+    stated = tuple(text.upper() for text in tags.texts(_ORIENTATION))
+    if not stated or set(stated) <= _NO_DIRECTION:
+        return None
+    row, column = (stated[0], stated[1]) if len(stated) == 2 else ("", "")
+    axes = _AXIS.get(row[:1]), _AXIS.get(column[:1])
+    readable = bool(DIRECTION.fullmatch(row) and DIRECTION.fullmatch(column))
+    if not readable or axes[0] == axes[1] or "AP" not in axes:
+        text = f"{_ORIENTATION} is impossible for a mammogram and was ignored"
+        tags.caution("orientation_unusable", text)
+        return None
+    quarter_turns = 0
+    while _AXIS[row[0]] != "AP" or not _runs_down(column, laterality, view):
+        # After a clockwise turn, the direction up is the direction right, and right is down.
+        row, column = "".join(_OPPOSITE[letter] for letter in column), row
+        quarter_turns += 1
+    return Orientation(quarter_turns, row[0] == "P", _ORIENTATION)
+
+
+def _runs_down(column: str, laterality: Laterality | None, view: ViewPosition | None) -> bool:
+    """Return whether the columns run as in an upright picture; its rows are known to."""
+    across = column[0] in "LR" and laterality is not None
+    vertical = next((letter for letter in column if letter in "HF"), None)
+    if vertical is not None and not (across and view in _FROM_ABOVE):
+        return vertical == "F"
+    return column[0] == _INNER[laterality] if across and laterality is not None else True

@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mammolens.core import VoiFunction, VoiLut, Window
+from mammolens.core import Caution, VoiFunction, VoiLut, Window
 from mammolens.images.dicom.pixels import BIG_ENDIAN, PixelFormat
 from mammolens.images.dicom.tags import Tags
-from mammolens.images.table_trust import GreyTable, fit_table
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-__all__ = ["Modality", "apply_modality", "modality_of", "padding_range", "voi_choices"]
+__all__ = [
+    "GreyTable",
+    "Modality",
+    "apply_modality",
+    "fit_table",
+    "modality_of",
+    "padding_range",
+    "voi_choices",
+]
 
 LARGEST = 1e9
 """Rescaled values beyond this are not a picture, and float32 would round them."""
+
+_TABLE_ROUGHNESS: Final = 4.0
+"""The bytes of a table's entries are swapped if it is this many times smoother with swapped bytes.
+"""
+
+
+class GreyTable(NamedTuple):
+    """A lookup table as it is written (PS3.3 C.11.1.1).
+
+    `announced` is the number of entries in its descriptor, `first` the value of the first entry.
+    """
+
+    announced: int
+    first: int
+    entries: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -199,3 +221,41 @@ def _table(tags: Tags, item: Dataset, keyword: str, form: PixelFormat) -> GreyTa
     if not np.isfinite(entries).all():
         raise tags.unusable(keyword, "has entries in LUTData that are not numbers")
     return GreyTable(count, first, np.ascontiguousarray(entries))
+
+
+def fit_table(
+    table: GreyTable, highest: float, keyword: str
+) -> tuple[npt.NDArray[np.float32] | None, tuple[Caution, ...]]:
+    """Check a table; give its entries, or ``None`` if it cannot be used, with cautions.
+
+    Parameters
+    ----------
+    table
+        The table as it is written.
+    highest
+        The largest value that is looked up. A table with fewer entries than announced must cover
+        it.
+    keyword
+        Its attribute, for messages.
+    """
+    entries, faults = table.entries, []
+    count = len(entries)
+    if count != table.announced:
+        faults.append(f"announces {table.announced} entries and has {count}")
+    if count < 2 or (count < table.announced and table.first + count - 1 < highest):
+        text = f"{keyword} {'; '.join(faults) or 'has no entries'}: it was ignored"
+        return None, (Caution("voi_ignored", text, doubt=True),)
+    if entries.max() > 255:
+        exchanged = entries.astype(np.uint16).byteswap().astype(np.float32)
+        if _climb(entries) > _TABLE_ROUGHNESS * max(_climb(exchanged), 1.0):
+            entries = exchanged
+            faults.append("has entries with swapped bytes, which was corrected")
+    if not faults:
+        return entries, ()
+    return entries, (Caution("table_wrong", f"{keyword} {'; '.join(faults)}", doubt=True),)
+
+
+def _climb(entries: npt.NDArray[np.float32]) -> float:
+    """Sum of all steps of a table divided by its range: 1 if it only rises."""
+    span = float(np.ptp(entries))
+    return float(np.abs(np.diff(entries)).sum()) / span if span > 0 else 1.0

@@ -15,14 +15,22 @@ import numpy.typing as npt
 
 from mammolens.core import Photometric
 from mammolens.errors import NotAMammogram, UnsupportedImage
-from mammolens.images.channels import merge_channels
 from mammolens.images.decoders.jpeg import decode_jpeg, decode_jpeg2000, decode_jpegls, stream_size
 from mammolens.images.decoders.rle import decode_rle
 from mammolens.images.dicom.frames import Codec, Frame, PixelElement, one_frame
 from mammolens.images.dicom.tags import Tags
+from mammolens.images.limits import merge_channels
 from mammolens.images.pixel_trust import Stored, ordered_bytes, trusted_values
 
-__all__ = ["READABLE_SYNTAXES", "PixelFormat", "stored_values"]
+__all__ = [
+    "CODECS",
+    "DECODERS",
+    "READABLE_SYNTAXES",
+    "PixelFormat",
+    "Pixels",
+    "in_channels",
+    "stored_values",
+]
 
 NATIVE = frozenset({"1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.1.99"})
 BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -133,11 +141,16 @@ def _native(data: memoryview | bytes, tags: Tags, form: PixelFormat, vr: str | N
         pixels = np.frombuffer(data, ">u2", count).astype(np.uint16)
     else:
         pixels = np.frombuffer(data, "<u2", count)
-    if form.samples == 1:
-        return pixels.reshape(form.rows, form.columns)
-    if form.planar:
-        return np.moveaxis(pixels.reshape(form.samples, form.rows, form.columns), 0, -1)
-    return pixels.reshape(form.rows, form.columns, form.samples)
+    return in_channels(pixels, (form.rows, form.columns), form.samples, form.planar)
+
+
+def in_channels(values: Pixels, shape: tuple[int, int], samples: int, planar: bool) -> Pixels:
+    """Give native values the shape (rows, columns), or (rows, columns, samples) of colour."""
+    if samples == 1:
+        return values.reshape(shape)
+    if planar:
+        return np.moveaxis(values.reshape(samples, *shape), 0, -1)
+    return values.reshape(*shape, samples)
 
 
 def _check_extra(data: memoryview | bytes, expected: int, tags: Tags) -> None:

@@ -12,14 +12,14 @@ from io import BytesIO
 from typing import NamedTuple
 
 from mammolens.errors import InputError, NotAnImage
-from mammolens.images.dicom.attributes import is_special
-from mammolens.images.dicom.header_limits import (
+from mammolens.images.dicom.attributes import (
     MAX_KEPT,
     MAX_KEPT_BYTES,
     MAX_LUT_BYTES,
     MAX_SEQUENCE_BYTES,
     MAX_TEXT_BYTES,
     MAX_VALUE_BYTES,
+    is_special,
 )
 from mammolens.images.dicom.streams import Plain
 from mammolens.images.dicom.walk import (
@@ -59,8 +59,9 @@ class Scanned:
     `data` has the kept elements in their original encoding. `excess` describes the first element
     that was beyond a limit, or is ``None``. `left_out` has the tags of wanted elements that were
     beyond a limit. `ended_at` is the tag at which the scan stopped early, or ``None``; elements
-    after it may be missing, and if the tags do not ascend it is 0. `pixel_head` is the head of the
-    pixel data element, after which the stream is positioned; it is empty if there is none.
+    after it may be missing. If the tags do not ascend it is 0, since any may be missing.
+    `pixel_head` is the head of the pixel data element, after which the stream is positioned; it is
+    empty if there is none.
     """
 
     data: bytes
@@ -117,7 +118,7 @@ class _Copy:
             if tag == ITEM_END or tag > wanted.last:
                 break
             self.ascends = self.ascends and tag >= walk.at
-            walk.at = tag
+            walk.at = tag  # which the notes of the walk name
             if tag in tags or is_special(tag):
                 self._keep(element)
             elif length != UNDEFINED:

@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import struct
 from bisect import bisect_left
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
-from mammolens.images.decoders.jpeg import (
-    codestream,
-    decode_jpeg,
-    decode_jpeg2000,
-    decode_jpegls,
-    stream_size,
-)
+from mammolens.images.decoders.jpeg import codestream, stream_size
 from mammolens.images.decoders.rle import decode_rle
 from mammolens.images.dicom.frames import Codec, codec_of
-from mammolens.images.dicom.pixels import CODECS, READABLE_SYNTAXES
+from mammolens.images.dicom.pixels import (
+    CODECS,
+    DECODERS,
+    READABLE_SYNTAXES,
+    Pixels,
+    in_channels,
+)
 from mammolens.images.dicom.whole_header import WholeHeader
 from mammolens.images.limits import MAX_PIXELS, MAX_SIDE_PX
 
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FrameForm", "StoredFrames", "can_decode", "encode_htj2k", "frame_form", "frame_values"]
 
-Values = npt.NDArray[np.generic]
 _ITEM: Final = b"\xfe\xff\x00\xe0"
 _EXTENDED_TABLE: Final = 0x7FE00001
 _JPEG_LS: Final = 0xF7
@@ -235,7 +232,7 @@ class StoredFrames:
         raise NotAnImage("the pixel data do not show where a frame is", source=self.source)
 
 
-def frame_values(frames: StoredFrames, number: int) -> Values:
+def frame_values(frames: StoredFrames, number: int) -> Pixels:
     """Decode a frame to its stored values.
 
     Returns
@@ -266,7 +263,7 @@ def frame_values(frames: StoredFrames, number: int) -> Values:
     size = stream_size(data, source)
     if (size.rows, size.columns, size.components) != (form.rows, form.columns, 1):
         raise NotAnImage("the frame has another size than the header gives", source=source)
-    values = _DECODERS[codec](data, source)
+    values = DECODERS[codec](data, source)
     if values.shape != (form.rows, form.columns) or values.dtype.kind not in "ui":
         raise NotAnImage("the frame decodes to another form", source=source)
     if values.dtype.itemsize > form.bits // 8:
@@ -281,7 +278,7 @@ def can_decode(header: WholeHeader, form: FrameForm) -> bool:
     return header.syntax in READABLE_SYNTAXES and form.samples == 1 and form.bits in (8, 16)
 
 
-def encode_htj2k(values: Values) -> bytes:
+def encode_htj2k(values: Pixels) -> bytes:
     """Encode grey values (rows, columns), 8 or 16 bits, as HTJ2K without loss.
 
     Raises
@@ -297,7 +294,7 @@ def encode_htj2k(values: Values) -> bytes:
     return bytes(htj2k_encode(native, reversible=True))
 
 
-def _native_values(frames: StoredFrames, data: bytes) -> Values:
+def _native_values(frames: StoredFrames, data: bytes) -> Pixels:
     form = frames.form
     if form.bits == 1:
         bits = np.unpackbits(np.frombuffer(data, np.uint8), bitorder="little")
@@ -307,14 +304,10 @@ def _native_values(frames: StoredFrames, data: bytes) -> Values:
     if form.bits == 8 and not frames.header.is_little and in_words:  # PS3.5 8.1.1
         data = np.frombuffer(data[: len(data) // 2 * 2], ">u2").astype("<u2").tobytes()
     values = np.frombuffer(data, kind).astype(form.dtype, copy=False)
-    if form.samples == 1:
-        return values.reshape(form.rows, form.columns)
-    if form.planar:
-        return np.moveaxis(values.reshape(form.samples, form.rows, form.columns), 0, -1)
-    return values.reshape(form.rows, form.columns, form.samples)
+    return in_channels(values, (form.rows, form.columns), form.samples, form.planar)
 
 
-def _signed_as(values: Values, form: FrameForm) -> Values:
+def _signed_as(values: Pixels, form: FrameForm) -> Pixels:
     """Give decoded values the type of the header; a decoder may not know the sign."""
     if values.dtype.itemsize == form.bits // 8:
         return values.astype(values.dtype.newbyteorder("<"), copy=False).view(form.dtype)
@@ -331,10 +324,3 @@ def _kind_of(data: bytes, source: str) -> Codec | None:
             is_ls = False
         return Codec.JPEG_LS if is_ls else Codec.JPEG
     return codec
-
-
-_DECODERS: dict[Codec, Callable[[bytes, str], Values]] = {
-    Codec.JPEG: decode_jpeg,
-    Codec.JPEG_LS: decode_jpegls,
-    Codec.JPEG_2000: decode_jpeg2000,
-}

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import io
 import zlib
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final
 
 from mammolens.errors import NotAnImage, UnsupportedImage
-from mammolens.images.dicom.header_limits import MAX_RATIO, RATIO_COUNTS_FROM_BYTES
+from mammolens.images.dicom.attributes import MAX_RATIO, RATIO_COUNTS_FROM_BYTES
 
 __all__ = ["Forward", "Inflated", "Plain"]
 
@@ -19,27 +19,12 @@ _PIECE_BYTES: Final = 1 << 16
 """Bytes read or inflated at once."""
 
 
-class Forward(Protocol):
-    """Stream from which `walk` and `scan` read."""
-
-    def read(self, count: int) -> bytes:
-        """Read the next bytes; fewer than `count` at the end."""
-
-    def skip(self, count: int) -> None:
-        """Skip bytes; skipping beyond the end is allowed."""
-
-    def tell(self) -> int:
-        """Give the position in bytes."""
-
-    def mark(self) -> None:
-        """Remember this position."""
-
-    def since_mark(self) -> bytes:
-        """Give the bytes from the remembered position to the current one."""
-
-
 class Plain:
-    """A plain file or bytes; skipped values are not read."""
+    """A plain file or bytes; skipped values are not read.
+
+    `read` gives fewer bytes at the end; skipping beyond it is allowed. `mark` remembers a position,
+    and `since_mark` gives the bytes from there to the current one.
+    """
 
     def __init__(self, stream: BinaryIO) -> None:
         self.stream, self._mark = stream, 0
@@ -182,3 +167,7 @@ class Inflated:
             keyword="TransferSyntaxUID",
             remedy="Send or export the object again",
         )
+
+
+Forward = Plain | Inflated
+"""Stream from which `walk` and `scan` read."""

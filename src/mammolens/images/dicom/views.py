@@ -19,8 +19,7 @@ from mammolens.images.descriptions import (
     read_view_position,
 )
 from mammolens.images.dicom.tags import Tags
-from mammolens.images.names import NameFacts, read_name
-from mammolens.images.side_tables import TableRow, look_up
+from mammolens.images.names import NameFacts, TableRow, look_up, read_name
 
 __all__ = [
     "DESCRIPTIONS",

@@ -15,7 +15,7 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from mammolens.errors import InputError, NotAnImage, UnsupportedImage
-from mammolens.images.dicom.header_limits import (
+from mammolens.images.dicom.attributes import (
     MAX_DEPTH,
     MAX_INNER_STEPS,
     MAX_STEPS,
@@ -33,6 +33,7 @@ __all__ = [
     "Element",
     "Stop",
     "Walk",
+    "holds_items",
     "is_explicit",
 ]
 
@@ -273,7 +274,7 @@ class Walk:
                 self.pass_open(vr, implicit, depth + 1, kept)
             elif not kept:
                 skip(length)
-            elif vr == b"SQ" or (vr in (None, b"UN") and _holds_items(tag)):
+            elif vr == b"SQ" or (vr in (None, b"UN") and holds_items(tag)):
                 self.pass_items(implicit, depth + 1, tell() + length, kept)
             else:
                 most = MAX_TABLE_BYTES if tag == _LUT_DATA and vr in _LUT_VRS else MAX_VALUE_BYTES
@@ -323,7 +324,8 @@ class Walk:
         )
 
 
-def _holds_items(tag: int) -> bool:
+def holds_items(tag: int) -> bool:
+    """Return whether the standard has a sequence at this tag."""
     from pydicom.datadict import dictionary_VR
 
     try:

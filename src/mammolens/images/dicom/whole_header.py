@@ -13,11 +13,19 @@ from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from mammolens.errors import NotAnImage
-from mammolens.images.dicom.bounded_header import BIG_ENDIAN, EXPLICIT, begun
-from mammolens.images.dicom.header_limits import MAX_STEPS
+from mammolens.images.dicom.attributes import MAX_STEPS
+from mammolens.images.dicom.bounded_header import BIG_ENDIAN, EXPLICIT, begun, file_head
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.images.dicom.streams import Inflated
-from mammolens.images.dicom.walk import ITEM_END, PIXEL_TAGS, UNDEFINED, Element, Stop, Walk
+from mammolens.images.dicom.walk import (
+    ITEM_END,
+    PIXEL_TAGS,
+    UNDEFINED,
+    Element,
+    Stop,
+    Walk,
+    holds_items,
+)
 from mammolens.images.limits import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -93,7 +101,7 @@ def plain_copy(
         return stream
     copy = make_file()
     try:
-        copy.write(_meta(declared or EXPLICIT, media_class or ""))
+        copy.write(file_head(declared or EXPLICIT, media_class or ""))
         while piece := walk.stream.read(1 << 20):
             copy.write(piece)
         walk.stream.finish()
@@ -173,7 +181,7 @@ class _Copy:
 
     def _take(self, element: Element) -> None:
         tag, vr, length, head = element
-        if length == UNDEFINED or vr == b"SQ" or (vr is None and _is_sequence(tag)):
+        if length == UNDEFINED or vr == b"SQ" or (vr is None and holds_items(tag)):
             self._take_sequence(element)
             return
         most = SMALL_TEXT_BYTES if vr in _TEXTS else SMALL_BYTES
@@ -233,24 +241,3 @@ def _parse(kept: list[tuple[int, bytes]], implicit: bool, little: bool) -> tuple
 
 def _name(vr: bytes | None) -> str | None:
     return None if vr is None else vr.decode("ascii", "replace")
-
-
-def _is_sequence(tag: int) -> bool:
-    from pydicom.datadict import dictionary_VR
-
-    try:
-        return dictionary_VR(tag) == "SQ"
-    except KeyError:
-        return False
-
-
-def _meta(syntax: str, media_class: str) -> bytes:
-    """Write a preamble and file meta information with the transfer syntax, and the class if any."""
-    parts = [b"\0" * 128, b"DICM"]
-    for element, text in ((2, media_class), (0x10, syntax)):
-        if text:
-            value = text.encode("ascii", "replace")
-            value += b"\0" * (len(value) % 2)
-            parts += [b"\x02\0", element.to_bytes(2, "little"), b"UI"]
-            parts += [len(value).to_bytes(2, "little"), value]
-    return b"".join(parts)

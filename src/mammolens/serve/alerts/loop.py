@@ -10,6 +10,7 @@ from typing import Final
 
 from mammolens.errors import StorageError
 from mammolens.serve import logs
+from mammolens.serve.threads import running
 
 __all__ = ["repeating"]
 
@@ -45,10 +46,5 @@ def repeating(
                 wait_s = AFTER_FAULT_S
             ended.wait(wait_s)
 
-    thread = threading.Thread(target=run, name=room)
-    thread.start()
-    try:
+    with running(room, ended, run):
         yield
-    finally:
-        ended.set()
-        thread.join()

@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.record import DELIVERIES, FILES, OVERTAKEN, Database, WorkState
+from mammolens.serve.record import DELIVERIES, FILES, OVERTAKEN, Database, WorkState, read_as
 
 __all__ = ["DeadLetter", "dead_letter_lines", "read_dead"]
 
@@ -53,16 +53,12 @@ def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
             .order_by(DELIVERIES.c.id)
         ).all()
     return [
-        DeadLetter(
-            row.id,
-            row.exam_id,
-            row.revision,
-            row.route,
-            row.sink,
-            row.attempts,
-            row.error if row.finished_at else NO_ROUTE,
-            (row.finished_at or row.created_at).isoformat(timespec="seconds"),
-            bool(row.overtaken),
+        read_as(
+            DeadLetter,
+            row,
+            error=row.error if row.finished_at else NO_ROUTE,
+            since=(row.finished_at or row.created_at).isoformat(timespec="seconds"),
+            overtaken=bool(row.overtaken),
         )
         for row in rows
     ]

@@ -23,6 +23,7 @@ from mammolens.serve.record import (
     attempts,
     audit,
     leases,
+    read_as,
 )
 from mammolens.serve.settings import JobSettings
 
@@ -94,17 +95,11 @@ def claim_deliveries(
 
     find = partial(_find_ready, routes, most)
     return [
-        Delivery(
+        read_as(
+            Delivery,
+            row,
             lease=lease,
-            exam_id=row.exam_id,
             attempts=row.attempts + 1,
-            route=row.route,
-            revision=row.revision,
-            sink=row.sink,
-            name=row.name,
-            digest=row.digest,
-            sop_class_uid=row.sop_class_uid,
-            sop_instance_uid=row.sop_instance_uid,
             made_at=row.created_at,
             claimed_at=now,
         )

@@ -11,19 +11,21 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import random
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from mammolens.errors import DeliveryError, StorageError
 from mammolens.serve import logs
 from mammolens.serve.delivery.outbox import Delivery, claim_deliveries, finish_delivery
-from mammolens.serve.delivery.route import Route
 from mammolens.serve.delivery.transports import (
     Answer,
     Parcel,
@@ -34,8 +36,9 @@ from mammolens.serve.delivery.transports import (
 )
 from mammolens.serve.exchange import MINIMUM_RATE, obeying
 from mammolens.serve.holdings import OF_ONE_FILE, PATIENCE, NodeState
-from mammolens.serve.record import DELIVERIES, attempts, beating
-from mammolens.serve.settings import RouteSettings
+from mammolens.serve.record import DELIVERIES, Pulse, attempts, beating
+from mammolens.serve.settings import JobSettings, RouteSettings
+from mammolens.serve.threads import running
 
 __all__ = ["deliver", "delivering"]
 
@@ -47,6 +50,55 @@ than its bytes take at `MINIMUM_RATE`."""
 NOT_TRIED: Final = Answer(Verdict.AWAY, "not tried: the destination is away")
 STOPPED: Final = "not tried: the sender was stopped"
 LOST: Final = "not tried: the lease ran out"
+
+
+@dataclass
+class Route:
+    """One route during delivery, and the recent answers of its destination.
+
+    `broken` and `away` count such answers in a row; `asked_s` is the wait that it asked for.
+    """
+
+    state: NodeState
+    settings: RouteSettings
+    transport: Transport
+    pulse: Pulse
+    stop: threading.Event
+    worker: str
+    broken: int = 0
+    away: int = 0
+    asked_s: float = 0.0
+
+    @property
+    def max_attempts(self) -> int:
+        """Attempts after which a person must look at a delivery."""
+        most = self.settings.max_attempts
+        return self.state.settings.jobs.max_deliveries if most is None else most or sys.maxsize
+
+    def rules(self) -> JobSettings:
+        """Give the waits between attempts, varied at random."""
+        jobs, spread = self.state.settings.jobs, random.uniform(0.5, 1.0)
+        waits = {
+            "backoff_s": jobs.backoff_s * spread,
+            "backoff_max_s": jobs.backoff_max_s * spread,
+        }
+        return jobs.model_copy(update=waits)
+
+    def note(self, answer: Answer) -> Answer:
+        """Record an answer of the destination; two broken ones in a row mean that it is away."""
+        self.broken = self.broken + 1 if answer.verdict is Verdict.BROKEN else 0
+        if self.broken > 1:
+            answer = Answer(Verdict.AWAY, answer.said, answer.wait_s)
+        self.away = self.away + 1 if answer.verdict is Verdict.AWAY else 0
+        self.asked_s = answer.wait_s
+        return answer
+
+    def pause_s(self) -> float:
+        """Give the seconds to wait before the next file; 0 if the destination answers."""
+        if not self.away:
+            return 0.0
+        longest = self.state.settings.jobs.backoff_max_s
+        return min(max(self.asked_s, attempts.wait_after(self.away, self.rules())), longest)
 
 
 def deliver(state: NodeState, stop: threading.Event, *, once: bool = False) -> int:
@@ -79,15 +131,8 @@ def delivering(state: NodeState, stop: threading.Event | None = None) -> Iterato
         A destination of the settings cannot be understood; nothing was begun.
     """
     routes, stop = _transports(state), stop or threading.Event()
-    thread = threading.Thread(
-        target=_deliver_all, args=(state, routes, stop, False), name="delivery"
-    )
-    thread.start()
-    try:
+    with running(ROOM, stop, partial(_deliver_all, state, routes, stop, False)):
         yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _transports(state: NodeState) -> list[tuple[RouteSettings, Transport]]:

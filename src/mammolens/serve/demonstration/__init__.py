@@ -6,13 +6,11 @@ says of itself, in every place where a reader looks, that it was constructed.
 
 from __future__ import annotations
 
-from mammolens.serve.demonstration.house import invite_people, receive_studies
-from mammolens.serve.demonstration.settings_file import write_settings
-from mammolens.serve.demonstration.studies import CONSTRUCTED, Study, make_studies
+from mammolens.serve.demonstration.house import invite_people, receive_studies, write_settings
+from mammolens.serve.demonstration.studies import CONSTRUCTED, make_studies
 
 __all__ = [
     "CONSTRUCTED",
-    "Study",
     "invite_people",
     "make_studies",
     "receive_studies",

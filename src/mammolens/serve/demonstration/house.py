@@ -1,10 +1,15 @@
-"""Two sites with their people, and the studies that come to them."""
+"""The settings, two sites with their people, and the studies that come to them."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
+from mammolens import DISCLAIMER
+from mammolens.errors import StorageError
+from mammolens.extras import missing_modules
 from mammolens.serve.demonstration.studies import Study, make_studies
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.intake import receive
@@ -17,7 +22,7 @@ from mammolens.serve.people import (
 )
 from mammolens.serve.record import ExamOrder, PersonRole
 
-__all__ = ["SENDER", "invite_people", "receive_studies"]
+__all__ = ["SENDER", "invite_people", "receive_studies", "write_settings"]
 
 SENDER: Final = "folder:demonstration"
 SITES: Final = {"north": "North Clinic (demonstration)", "south": "South Clinic (demonstration)"}
@@ -32,6 +37,45 @@ PEOPLE: Final = {
 """The reader of South is the second reader of North, as a teleradiologist is.
 
 North reads every exam twice, in the order of the AI's category; South once, as exams come."""
+
+
+def write_settings(folder: Path) -> Path:
+    """Write ``node.toml`` into a folder if none is there; gives its path.
+
+    Raises
+    ------
+    StorageError
+        The folder cannot be written to.
+    """
+    path = folder / "node.toml"
+    if path.is_file():
+        return path
+    sinks = ["json", "html", "overlay", "fhir", "hl7"]
+    if not missing_modules("dicom"):
+        sinks += ["dicom-cad-sr", "dicom-sr", "dicom-pr", "dicom-sc"]
+    lines = (
+        f"# A demonstration of mammolens. {DISCLAIMER}",
+        "# All settings with their meaning: mammolens node init",
+        f"data = {json.dumps(str(folder.resolve() / 'data'), ensure_ascii=False)}",
+        f"sinks = {json.dumps(sinks)}",
+        "",
+        "[intake]",
+        "film = true  # the sample exams are digitised films",
+        "",
+        "[dimse]",
+        "port = 0  # DICOM listens on any free port; a node that receives needs a fixed one",
+        "",
+    )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines), "utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"the settings cannot be written ({error.strerror})",
+            source=str(path),
+            remedy="Give a folder that may be written to",
+        ) from error
+    return path
 
 
 def invite_people(state: NodeState) -> list[Invited]:

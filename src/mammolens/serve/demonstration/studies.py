@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import Any, Final
 
@@ -88,23 +88,20 @@ def make_studies() -> tuple[Study, ...]:
         The sample exams are not installed.
     """
     sample_exams()
-    number, name = f"{CONSTRUCTED}-1", f"{CONSTRUCTED}^Exam"
     benign, malign = "sfm-benign-0", "sfm-malign-0"
+    prior = Study(
+        case=benign,
+        site="north",
+        patient_id=f"{CONSTRUCTED}-1",
+        patient_name=f"{CONSTRUCTED}^Exam",
+        description=f"{CONSTRUCTED}: as prior the unaltered CBIS-DDSM P_00173",
+        accession_number="DEMO-1",
+        date="20240920",
+    )
     return (
-        Study(
-            case=benign,
-            site="north",
-            patient_id=number,
-            patient_name=name,
-            description=f"{CONSTRUCTED}: as prior the unaltered CBIS-DDSM P_00173",
-            accession_number="DEMO-1",
-            date="20240920",
-        ),
-        Study(
-            case=benign,
-            site="north",
-            patient_id=number,
-            patient_name=name,
+        prior,
+        replace(
+            prior,
             description=f"{CONSTRUCTED}: synthetic lesion in CBIS-DDSM P_00173",
             accession_number="DEMO-2",
             date="20261001",

@@ -1,18 +1,14 @@
 """DICOMweb without HTTP: what a person or a machine may find and read, and in which form.
 
-`viewers` says who may know of what, `headers` keeps what can be searched for, `search` answers
-queries, `finding` lists the objects of a request, `media` chooses a form, `stored_object` and
+`headers` keeps what can be searched for, `search` answers queries, `finding` says who may know of
+what and lists the objects of a request, `media` chooses a form, `stored_object` and
 `bodies` give the bytes, `rendering` makes pictures for people, `access_notes` audits.
 """
 
 from __future__ import annotations
 
-from mammolens.serve.dicomweb.access_notes import (
-    AccessNotes,
-)
-from mammolens.serve.dicomweb.attributes import (
-    Level,
-)
+from mammolens.serve.dicomweb.access_notes import AccessNotes
+from mammolens.serve.dicomweb.attributes import Level
 from mammolens.serve.dicomweb.bodies import (
     NoSuchValue,
     Part,
@@ -24,18 +20,9 @@ from mammolens.serve.dicomweb.bodies import (
     object_parts,
     primed,
 )
-from mammolens.serve.dicomweb.finding import (
-    FoundObject,
-    find_objects,
-)
-from mammolens.serve.dicomweb.headers import (
-    HeaderIndex,
-    NotReadyYet,
-)
-from mammolens.serve.dicomweb.matching import (
-    BadQuery,
-    read_query,
-)
+from mammolens.serve.dicomweb.finding import FoundObject, Viewer, find_objects
+from mammolens.serve.dicomweb.headers import HeaderIndex, NotReadyYet
+from mammolens.serve.dicomweb.matching import BadQuery, read_query
 from mammolens.serve.dicomweb.media import (
     DICOM,
     JSON,
@@ -54,17 +41,8 @@ from mammolens.serve.dicomweb.rendering import (
     render,
     write_picture,
 )
-from mammolens.serve.dicomweb.search import (
-    Found,
-    search,
-)
-from mammolens.serve.dicomweb.stored_object import (
-    OpenObject,
-    open_object,
-)
-from mammolens.serve.dicomweb.viewers import (
-    Viewer,
-)
+from mammolens.serve.dicomweb.search import Found, search
+from mammolens.serve.dicomweb.stored_object import OpenObject, open_object
 
 __all__ = [
     "DICOM",

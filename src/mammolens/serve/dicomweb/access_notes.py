@@ -13,9 +13,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from mammolens.serve.dicomweb.finding import FoundObject
+from mammolens.serve.dicomweb.finding import FoundObject, Viewer
 from mammolens.serve.dicomweb.matching import Query
-from mammolens.serve.dicomweb.viewers import Viewer
 from mammolens.serve.reading import note_ai_shown
 from mammolens.serve.record import Database, audit
 

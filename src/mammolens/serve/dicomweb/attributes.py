@@ -11,7 +11,7 @@ from enum import Enum
 from functools import cache, lru_cache
 from typing import Final
 
-__all__ = ["Attribute", "Level", "attributes_of", "find_attribute", "kept_tags"]
+__all__ = ["COMPUTED", "Attribute", "Level", "attributes_of", "find_attribute", "kept_tags"]
 
 
 class Level(str, Enum):
@@ -64,13 +64,14 @@ _FURTHER: Final = {
         SamplesPerPixel BitsStored BurnedInAnnotation
     """,
 }
-_COMPUTED: Final = frozenset(
+COMPUTED: Final = frozenset(
     (
         *("InstanceAvailability", "ModalitiesInStudy", "RetrieveURL", "AvailableTransferSyntaxUID"),
         *("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"),
         "NumberOfSeriesRelatedInstances",
     )
 )
+"""Keywords of what is computed for an answer."""
 
 
 def _made() -> Mapping[Level, tuple[Attribute, ...]]:
@@ -113,4 +114,4 @@ def find_attribute(name: str) -> Attribute | None:
 def kept_tags() -> frozenset[str]:
     """Give the tags of what is taken from headers; the others are computed."""
     listed = (a for level in Level for a in attributes_of(level).values())
-    return frozenset(a.tag for a in listed if a.keyword not in _COMPUTED)
+    return frozenset(a.tag for a in listed if a.keyword not in COMPUTED)

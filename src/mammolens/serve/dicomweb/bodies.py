@@ -22,6 +22,7 @@ from mammolens.serve.dicomweb.stored_object import (
     frame_bytes,
     object_pieces,
     open_object,
+    span,
 )
 from mammolens.serve.holdings import SOURCE, NodeState
 
@@ -141,17 +142,7 @@ def bulk_parts(item: OpenObject, tag: int, syntax: str | None) -> Iterator[Part]
     place = places.get(tag)
     if place is None or place.length is None:
         raise NoSuchValue
-    yield OCTETS, _span(item, place.start, place.length)
-
-
-def _span(item: OpenObject, start: int, length: int) -> Iterator[bytes]:
-    item.stream.seek(start)
-    while length > 0:
-        piece = item.stream.read(min(length, PIECE_BYTES))
-        if not piece:
-            raise NotAnImage("the object is truncated", source=SOURCE)
-        length -= len(piece)
-        yield piece
+    yield OCTETS, span(item.stream, place.start, place.length)
 
 
 def primed(pieces: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""The objects of a study, series or instance that a viewer may have, and where they lie."""
+"""Who asks, and the objects that they may have: exams by site, results of the AI by reading."""
 
 from __future__ import annotations
 
@@ -9,11 +9,23 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.serve.dicomweb.headers import HeaderIndex
-from mammolens.serve.dicomweb.viewers import Viewer, exams_with_shown_ai, may_know
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.record import CURRENT, EXAMS, FILES, HEADERS, INSTANCES, RESULTS
+from mammolens.serve.people import Person, visible_exams
+from mammolens.serve.reading import exams_with_visible_ai
+from mammolens.serve.record import CURRENT, EXAMS, FILES, HEADERS, INSTANCES, RESULTS, read_as
 
-__all__ = ["FoundObject", "find_objects", "first_of_uid", "shown_headers"]
+__all__ = ["FoundObject", "Viewer", "find_objects", "first_of_uid", "may_know", "shown_headers"]
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody who searches and retrieves; `person` is ``None`` for a machine that may see all.
+
+    `actor` is who it is in the audit trail.
+    """
+
+    actor: str
+    person: Person | None
 
 
 @dataclass(frozen=True)
@@ -62,22 +74,16 @@ def find_objects(
         exam_ids = list(connection.execute(asked.order_by(EXAMS.c.id)).scalars())
         rows = shown_headers(connection, viewer, exam_ids)
     found = (
-        FoundObject(
-            row.exam_id,
-            study,
-            row.series_instance_uid,
-            row.sop_instance_uid,
-            row.sop_class_uid,
-            row.transfer_syntax_uid,
-            row.digest,
-            row.instance_id is None,
-            row.frames,
-            row.can_decode,
-        )
+        read_as(FoundObject, row, study_instance_uid=study, is_ours=row.instance_id is None)
         for row in first_of_uid(rows)
         if series in (None, row.series_instance_uid) and instance in (None, row.sop_instance_uid)
     )
     return tuple(found)
+
+
+def may_know(viewer: Viewer) -> sa.ColumnElement[bool]:
+    """Say which rows of `EXAMS` may be known of."""
+    return sa.true() if viewer.person is None else visible_exams(viewer.person)
 
 
 def shown_headers(
@@ -87,7 +93,9 @@ def shown_headers(
 
     Of the AI there are only the results that no later one replaces, of exams whose AI is shown.
     """
-    with_ai = exams_with_shown_ai(connection, viewer, exam_ids)
+    with_ai = {*exam_ids}
+    if viewer.person is not None:
+        with_ai = exams_with_visible_ai(connection, viewer.person, exam_ids)
     digest = sa.func.coalesce(INSTANCES.c.digest, FILES.c.digest).label("digest")
     asked = (
         sa.select(HEADERS, digest)

@@ -20,8 +20,6 @@ Attributes = dict[str, Any]
 """Attributes of the DICOM JSON Model by their tags, eight hexadecimal digits."""
 CHARSET: Final = "00080005"
 UTF_8: Final[Attributes] = {"vr": "CS", "Value": ["ISO_IR 192"]}
-INLINE_BYTES: Final = 16 << 10
-"""Binary values of the header are never longer than this; within sequences a table may be."""
 _DEFAULT_VRS: Final = {0x7FE00010: "OW", 0x7FE00008: "OF", 0x7FE00009: "OD"}
 
 
@@ -40,7 +38,7 @@ def header_json(header: WholeHeader, address: Callable[[int], str] | None) -> At
             if tag.group == 2 or tag.element == 0:
                 continue  # of the file, not of the object (PS3.18 F.2.1)
             found[f"{tag:08X}"] = _attribute(dataset, tag)
-    if CHARSET in found or not _is_ascii(found):
+    if CHARSET in found or not str(found).isascii():
         found[CHARSET] = UTF_8
     if address is not None:
         places = [*header.large.values(), *([header.pixels] if header.pixels else [])]
@@ -90,7 +88,3 @@ def _finite(value: Any) -> Any:
         # What could not be decoded may have left halves of characters.
         return value.encode("utf-8", "replace").decode()
     return value
-
-
-def _is_ascii(found: Attributes) -> bool:
-    return str(found).isascii()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mammolens.serve.dicomweb.attributes import Attribute, Level, find_attribute
+from mammolens.serve.dicomweb.attributes import COMPUTED, Attribute, Level, find_attribute
 from mammolens.serve.dicomweb.json_model import Attributes
 
 __all__ = ["BadQuery", "Criterion", "Query", "fits", "read_query", "wild_match"]
@@ -32,14 +32,8 @@ _LEVELS: Final = {
     Level.SERIES: (Level.STUDY, Level.SERIES),
     Level.INSTANCE: (Level.STUDY, Level.SERIES, Level.INSTANCE),
 }
-_UNSEARCHED: Final = frozenset(
-    (
-        *("RetrieveURL", "InstanceAvailability", "AvailableTransferSyntaxUID"),
-        *("NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances"),
-        "NumberOfSeriesRelatedInstances",
-    )
-)
-"""Attributes that are computed for an answer; nothing is found by them."""
+_UNSEARCHED: Final = COMPUTED - {"ModalitiesInStudy"}
+"""Nothing is found by these."""
 
 
 class BadQuery(Exception):
@@ -94,17 +88,12 @@ def read_query(level: Level, parameters: Iterable[tuple[str, str]]) -> Query:
     offset = _count(asked.pop("offset", "0"), "offset", 0)
     if offset > MOST_OFFSET:
         raise BadQuery(f"offset is at most {MOST_OFFSET}")
-    criteria = [_criterion(level, name, value, fuzzy == "true") for name, value in asked.items()]
-    tags = {made.attribute.tag for made in criteria if made is not None}
-    if len(tags) < len([made for made in criteria if made is not None]):
+    made = (_criterion(level, name, value, fuzzy == "true") for name, value in asked.items())
+    criteria = tuple(criterion for criterion in made if criterion is not None)
+    tags = {criterion.attribute.tag for criterion in criteria}
+    if len(tags) < len(criteria):
         raise BadQuery("an attribute stands twice")
-    return Query(
-        level,
-        tuple(made for made in criteria if made is not None),
-        _included(included, tags),
-        min(limit, MOST_LIMIT),
-        offset,
-    )
+    return Query(level, criteria, _included(included, tags), min(limit, MOST_LIMIT), offset)
 
 
 def fits(criterion: Criterion, attributes: Attributes) -> bool:

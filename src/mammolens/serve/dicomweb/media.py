@@ -6,9 +6,10 @@ Source: PS3.18 8.7 (media types), tables 8.7.3-2 to 8.7.3-5 (defaults of transfe
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.request import parse_http_list
 
 from mammolens.serve.dicomweb.finding import FoundObject
 
@@ -132,7 +133,7 @@ def read_wishes(accept: str) -> tuple[Wish, ...]:
     if len(accept) > LONGEST_ACCEPT:
         return ()
     found: list[tuple[float, Wish]] = []
-    for part in _split(accept):
+    for part in parse_http_list(accept):
         media = parse_media_type(part)
         if media is None or len(found) >= MOST_RANGES:
             continue
@@ -203,21 +204,3 @@ def choose_frame_way(
         if is_packing and wanted in (None, ANY, HTJ2K):
             return FrameWay("image/jphc", HTJ2K, False, many)
     return None
-
-
-def _split(accept: str) -> Iterator[str]:
-    """Give the parts between commas that are not within quotes."""
-    part, is_quoted, is_escaped = list[str](), False, False
-    for char in accept:
-        if is_escaped:
-            is_escaped = False
-        elif is_quoted and char == "\\":
-            is_escaped = True
-        elif char == '"':
-            is_quoted = not is_quoted
-        if char == "," and not is_quoted:
-            yield "".join(part).strip()
-            part = []
-        else:
-            part.append(char)
-    yield "".join(part).strip()

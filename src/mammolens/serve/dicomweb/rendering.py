@@ -109,7 +109,8 @@ def render(item: OpenObject, number: int, rendering: Rendering) -> npt.NDArray[n
         raise NoSuchValue
     if not item.found.is_ours and frames.count == 1:
         try:
-            return _mammogram(_read(item), rendering)
+            item.stream.seek(0)
+            return _mammogram(read_dicom(item.stream.read(), SOURCE, None), rendering)
         except InputError:
             pass  # not a mammogram that is analysed, so it is shown as any picture
     return _any_picture(item, frames, number, rendering)
@@ -123,11 +124,6 @@ def write_picture(picture: npt.NDArray[np.uint8], media: str, quality: int) -> b
     is_written, encoded = cv2.imencode(suffix, np.ascontiguousarray(bgr), options)
     assert is_written
     return encoded.tobytes()
-
-
-def _read(item: OpenObject) -> Mammogram:
-    item.stream.seek(0)
-    return read_dicom(item.stream.read(), SOURCE, None)
 
 
 def _mammogram(mammogram: Mammogram, rendering: Rendering) -> npt.NDArray[np.uint8]:

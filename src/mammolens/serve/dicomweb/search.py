@@ -18,10 +18,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.serve.dicomweb.attributes import Level, attributes_of
-from mammolens.serve.dicomweb.finding import first_of_uid, shown_headers
+from mammolens.serve.dicomweb.finding import Viewer, first_of_uid, may_know, shown_headers
 from mammolens.serve.dicomweb.json_model import CHARSET, UTF_8, Attributes
 from mammolens.serve.dicomweb.matching import Criterion, Query, fits
-from mammolens.serve.dicomweb.viewers import Viewer, may_know
 from mammolens.serve.record import EXAMS, HEADERS, Database
 
 __all__ = ["Found", "search"]
@@ -99,16 +98,15 @@ def _exams(
 
 def _condition(criterion: Criterion) -> sa.ColumnElement[bool] | None:
     """Give what the database can already leave out; every row is compared again afterwards."""
-    keyword, value = criterion.attribute.keyword, criterion.value
-    if keyword == "StudyInstanceUID":
-        return EXAMS.c.study_instance_uid.in_(value.replace("\\", ",").split(","))
+    value = criterion.value
+    listed = value.replace("\\", ",").split(",")
     has = sa.select(HEADERS.c.id).where(HEADERS.c.exam_id == EXAMS.c.id)
-    match keyword:
+    match criterion.attribute.keyword:
+        case "StudyInstanceUID":
+            return EXAMS.c.study_instance_uid.in_(listed)
         case "SeriesInstanceUID":
-            listed = value.replace("\\", ",").split(",")
             return has.where(HEADERS.c.series_instance_uid.in_(listed)).exists()
         case "SOPInstanceUID":
-            listed = value.replace("\\", ",").split(",")
             return has.where(HEADERS.c.sop_instance_uid.in_(listed)).exists()
         case "StudyDate":
             first, dash, last = value.partition("-")

@@ -28,7 +28,7 @@ from mammolens.serve.dicomweb.headers import open_plain
 from mammolens.serve.dicomweb.media import EXPLICIT, HTJ2K
 from mammolens.serve.holdings import SOURCE, NodeState
 
-__all__ = ["PIECE_BYTES", "OpenObject", "frame_bytes", "object_pieces", "open_object"]
+__all__ = ["PIECE_BYTES", "OpenObject", "frame_bytes", "object_pieces", "open_object", "span"]
 
 PIECE_BYTES: Final = 1 << 18
 PIXEL_DATA: Final = 0x7FE00010
@@ -118,7 +118,7 @@ def _transcoded(item: OpenObject, syntax: str) -> Iterator[bytes]:
         yield _meta(item.found, syntax) + _written_again(item)
     else:
         yield _meta(item.found, syntax)
-        yield from _span(item.stream, header.body, header.pixels_at)
+        yield from span(item.stream, header.body, header.pixels_at - header.body)
     if header.pixels is None:
         return
     if header.pixels.tag != PIXEL_DATA:
@@ -165,11 +165,20 @@ def _encapsulated(frames: StoredFrames) -> Iterator[bytes]:
     yield struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
 
 
-def _span(stream: BinaryIO, start: int, end: int) -> Iterator[bytes]:
+def span(stream: BinaryIO, start: int, length: int) -> Iterator[bytes]:
+    """Give so many bytes of an object, in pieces.
+
+    Raises
+    ------
+    NotAnImage
+        It is truncated.
+    """
     stream.seek(start)
-    left = end - start
-    while left > 0 and (piece := stream.read(min(left, PIECE_BYTES))):
-        left -= len(piece)
+    while length > 0:
+        piece = stream.read(min(length, PIECE_BYTES))
+        if not piece:
+            raise NotAnImage("the object is truncated", source=SOURCE)
+        length -= len(piece)
         yield piece
 
 
@@ -179,9 +188,10 @@ def _written_again(item: OpenObject) -> bytes:
     from pydicom.filewriter import write_dataset
 
     header = item.header
-    if header.pixels_at - header.body > LONGEST_HEADER:
+    length = header.pixels_at - header.body
+    if length > LONGEST_HEADER:
         raise UnsupportedImage("the header is too long to be written again", source=SOURCE)
-    content = b"".join(_span(item.stream, header.body, header.pixels_at))
+    content = b"".join(span(item.stream, header.body, length))
     out: Any = _written(BytesIO())
     try:
         with quiet_pydicom():

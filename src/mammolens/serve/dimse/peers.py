@@ -140,7 +140,6 @@ def _established(
 ) -> Iterator[Association]:
     heard: list[Any] = []
     listens = (evt.EVT_ACSE_RECV, lambda event: heard.append(event.primitive))
-    remedy = "Check address, AE titles and that it runs"
     try:
         association = ae.associate(
             peer.host,
@@ -159,7 +158,10 @@ def _established(
             remedy="Check that DICOM is spoken there",
         ) from error
     if not association.is_established:
-        raise DeliveryError(_refusal_reason(association, heard), remedy=remedy)
+        raise DeliveryError(
+            _refusal_reason(association, heard),
+            remedy="Check address, AE titles and that it runs",
+        )
     longest: Any = association.acceptor.maximum_length
     if longest is None or 0 < longest < SHORTEST_PDU:
         association.abort()

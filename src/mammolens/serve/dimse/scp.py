@@ -36,7 +36,7 @@ from mammolens.serve.dimse.commitment_scp import answer_request
 from mammolens.serve.dimse.data_sets import data_set
 from mammolens.serve.dimse.step_events import STEP_EVENTS, is_step_event, take_step_event
 from mammolens.serve.dimse.upper_layer import FAREWELL_S, AcceptorServer, ReceivedData, end
-from mammolens.serve.exchange import dicom_server_context
+from mammolens.serve.exchange import listener_context
 from mammolens.serve.holdings import Draft, NodeState, Store
 from mammolens.serve.intake import receive, too_large
 from mammolens.serve.record import Database, audit
@@ -110,7 +110,7 @@ def listening(state: NodeState) -> Iterator[Listener]:
     listener = Listener(state)
     handlers: list[evt.EventHandlerType] = [
         (evt.EVT_REQUESTED, _admit, [listener]),
-        (evt.EVT_C_ECHO, _echo),
+        (evt.EVT_C_ECHO, lambda _: SUCCESS),
         (evt.EVT_C_STORE, _store, [listener]),
         (evt.EVT_N_ACTION, answer_request, [state, listener.reporters, listener.stopping]),
         (evt.EVT_N_EVENT_REPORT, _reported, [state.database]),
@@ -168,7 +168,7 @@ def _open(listener: Listener, handlers: list[evt.EventHandlerType]) -> AcceptorS
             (dimse.host, dimse.port),
             evt_handlers=handlers,
             server_class=AcceptorServer,
-            tls=dicom_server_context(dimse),
+            tls=listener_context(dimse),
             begin=partial(begin_draft, listener.state.received),
             max_bytes=listener.state.settings.intake.max_mb << 20,
             max_connections=dimse.max_associations,
@@ -249,16 +249,9 @@ def _reported(event: evt.Event, database: Database) -> tuple[int, None]:
     return take(event, database)
 
 
-def _echo(_event: evt.Event) -> int:
-    return SUCCESS
-
-
 def _store(event: evt.Event, listener: Listener) -> Dataset:
-    return store_object(listener.state, event, f"dimse:{_calling(event)}")
-
-
-def _calling(event: evt.Event) -> str:
-    return str(event.assoc.requestor.ae_title).strip()
+    calling = str(event.assoc.requestor.ae_title).strip()
+    return store_object(listener.state, event, f"dimse:{calling}")
 
 
 def begin_draft(store: Store, association: Association, message: DIMSEMessage) -> Draft | None:

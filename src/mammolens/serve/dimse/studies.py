@@ -59,7 +59,8 @@ class StudyQuery:
         data.PatientID = self.patient_id or ""
         data.ModalitiesInStudy = self.modality or ""
         if self.first_date or self.last_date:
-            ends = (end.strftime("%Y%m%d") if end else "" for end in self._dates)
+            days = (self.first_date, self.last_date)
+            ends = (day.strftime("%Y%m%d") if day else "" for day in days)
             data.StudyDate = "-".join(ends)
         return data
 
@@ -72,7 +73,7 @@ class StudyQuery:
         >>> StudyQuery(patient_id="P1").fits(study), StudyQuery(patient_id="P2").fits(study)
         (True, False)
         """
-        first, last = self._dates
+        first, last = self.first_date, self.last_date
         when = study.study_date
         return (
             self.study_instance_uid in (None, study.study_instance_uid)
@@ -82,10 +83,6 @@ class StudyQuery:
             and (last is None or (when is not None and when <= last))
             and (self.modality is None or self.modality in study.modalities)
         )
-
-    @property
-    def _dates(self) -> tuple[date | None, date | None]:
-        return self.first_date, self.last_date
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,7 @@ from mammolens.serve.exchange.tls import (
     certificates_of,
     client_context,
     dicom_client_context,
-    dicom_server_context,
-    mllp_server_context,
+    listener_context,
 )
 
 __all__ = [
@@ -52,9 +51,8 @@ __all__ = [
     "client_context",
     "connect",
     "dicom_client_context",
-    "dicom_server_context",
     "handshake",
-    "mllp_server_context",
+    "listener_context",
     "obeying",
     "pieces",
 ]

@@ -23,8 +23,7 @@ __all__ = [
     "certificates_of",
     "client_context",
     "dicom_client_context",
-    "dicom_server_context",
-    "mllp_server_context",
+    "listener_context",
 ]
 
 CIPHERS: Final = ":".join(
@@ -93,34 +92,15 @@ def client_context(
     return context
 
 
-def dicom_server_context(dimse: DimseSettings) -> ssl.SSLContext | None:
-    """Make the context of the DICOM listener, or ``None`` without TLS.
+def listener_context(owner: DimseSettings | PathologySettings) -> ssl.SSLContext | None:
+    """Make the context of the DICOM or MLLP listener, or ``None`` without TLS.
 
     Raises
     ------
     ConfigError
         A file cannot be read or does not fit.
     """
-    return _dicom_context(dimse, ssl.PROTOCOL_TLS_SERVER) if dimse.certificate else None
-
-
-def mllp_server_context(pathology: PathologySettings) -> ssl.SSLContext | None:
-    """Make the context of the MLLP listener, or ``None`` without TLS.
-
-    Raises
-    ------
-    ConfigError
-        A file cannot be read or does not fit.
-    """
-    if pathology.certificate is None:
-        return None
-    context = _bcp195(ssl.PROTOCOL_TLS_SERVER)
-    with certificates_of(str(pathology.certificate), "pathology.certificate"):
-        context.load_cert_chain(pathology.certificate, pathology.key, password="")
-        if pathology.authority is not None:
-            context.load_verify_locations(pathology.authority)
-            context.verify_mode = ssl.CERT_REQUIRED
-    return context
+    return None if owner.certificate is None else _bcp195(ssl.PROTOCOL_TLS_SERVER, owner)
 
 
 def dicom_client_context(dimse: DimseSettings) -> ssl.SSLContext:
@@ -131,29 +111,26 @@ def dicom_client_context(dimse: DimseSettings) -> ssl.SSLContext:
     ConfigError
         There is no certificate, or a file cannot be read or does not fit.
     """
-    context = _dicom_context(dimse, ssl.PROTOCOL_TLS_CLIENT)
+    context = _bcp195(ssl.PROTOCOL_TLS_CLIENT, dimse)
     context.check_hostname = dimse.check_names
     return context
 
 
-def _dicom_context(dimse: DimseSettings, protocol: ssl._SSLMethod) -> ssl.SSLContext:
-    if dimse.certificate is None or dimse.authority is None:
+def _bcp195(protocol: ssl._SSLMethod, owner: DimseSettings | PathologySettings) -> ssl.SSLContext:
+    """Make a context with the own certificate; with an authority, the other side must show one."""
+    is_dicom = isinstance(owner, DimseSettings)
+    keyword = f"{'dimse' if is_dicom else 'pathology'}.certificate"
+    if owner.certificate is None or (is_dicom and owner.authority is None):
         raise ConfigError(
-            "TLS needs a certificate",
-            keyword="dimse.certificate",
-            remedy="Give certificate, key and authority",
+            "TLS needs a certificate", keyword=keyword, remedy="Give certificate, key and authority"
         )
-    context = _bcp195(protocol)
-    with certificates_of(str(dimse.certificate), "dimse.certificate"):
-        context.load_cert_chain(dimse.certificate, dimse.key, password="")
-        context.load_verify_locations(dimse.authority)
-    context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def _bcp195(protocol: ssl._SSLMethod) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    with certificates_of(str(owner.certificate), keyword):
+        context.load_cert_chain(owner.certificate, owner.key, password="")
+        if owner.authority is not None:
+            context.load_verify_locations(owner.authority)
+            context.verify_mode = ssl.CERT_REQUIRED
     return context

@@ -139,8 +139,7 @@ def _is_own(database: Database, sop_instance_uid: str) -> bool:
 def _note(database: Database, found: ReceivedObject, sender: str) -> Receipt:
     """Enter an object that is not stored."""
     with database.write() as connection:
-        new = _insert(database, connection, found, found.role, sender, None, None)
-        row = _entered(connection, found)
+        row, new = _insert(database, connection, found, found.role, sender, None, None)
         action = "ignored" if new else "ignored_again"
         audit.append(database, connection, sender, action, None, _detail(found, found.role))
     return Receipt(row.id, found.digest, found.role, not new, None)
@@ -200,8 +199,7 @@ def _enter(
         connection.execute(
             INSTANCES.delete().where(_same(found), INSTANCES.c.role == Role.IGNORED.value)
         )
-        new = _insert(database, connection, found, role, sender, exam.id, version)
-        row = _entered(connection, found)
+        row, new = _insert(database, connection, found, role, sender, exam.id, version)
         if found.sealed is not None:
             kept = {"digest": found.digest, "sealed": found.sealed}
             insert_once(connection, IDENTITIES, kept)
@@ -262,8 +260,9 @@ def _insert(
     sender: str,
     exam_id: int | None,
     version: int | None,
-) -> bool:
-    return insert_once(
+) -> tuple[sa.Row[Any], bool]:
+    """Enter an object unless it is there; give its row, and whether it is new."""
+    is_new = insert_once(
         connection,
         INSTANCES,
         {
@@ -281,10 +280,7 @@ def _insert(
             "received_at": database.now(connection),
         },
     )
-
-
-def _entered(connection: sa.Connection, found: ReceivedObject) -> sa.Row[Any]:
-    return connection.execute(sa.select(INSTANCES).where(_same(found))).one()
+    return connection.execute(sa.select(INSTANCES).where(_same(found))).one(), is_new
 
 
 def _same(found: ReceivedObject) -> sa.ColumnElement[bool]:

@@ -23,6 +23,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +41,7 @@ from mammolens.serve.intake.watched_files import (
     WatchedFiles,
 )
 from mammolens.serve.record import audit
+from mammolens.serve.threads import running
 
 __all__ = ["Watch", "watching"]
 
@@ -266,15 +268,9 @@ def watching(state: NodeState) -> Iterator[None]:
         for name, folder in state.settings.watch.folders.items():
             held.enter_context(_locked(name, folder))
             watches.append(Watch(state, name, folder.absolute(), stop))
-        threads = [threading.Thread(target=_run, args=(w, stop), name=ROOM) for w in watches]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
+        for watch in watches:
+            held.enter_context(running(ROOM, stop, partial(_run, watch, stop)))
+        yield
 
 
 def _run(watch: Watch, stop: threading.Event) -> None:

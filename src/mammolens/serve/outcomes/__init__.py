@@ -3,17 +3,16 @@
     message → reports → specimens → exam, or a person's queue → decision → audit of the site
 
 `listener` takes messages over MLLP, `receiving` enters reports, `late_exams` links those that came
-before their exam, `queue` is what people see and
-decide, `visibility` who may see an outcome, and `audit` the figures of a site. Text of reports is
-encrypted where identities are, and is in no log and in no row of the audit trail.
+before their exam, `queue` is what people see and decide, `visibility` who may see an outcome, and
+`audit` the figures of a site. Text of reports is encrypted where identities are, and is in no log
+and in no row of the audit trail.
 """
 
 from __future__ import annotations
 
-from mammolens.serve.outcomes.audit import note_audit, outcomes_table, site_audit, site_tables
+from mammolens.serve.outcomes.audit import note_audit, outcomes_table, site_audit
 from mammolens.serve.outcomes.late_exams import linking_late_exams
 from mammolens.serve.outcomes.listener import receiving_reports
-from mammolens.serve.outcomes.places import ViewPlace
 from mammolens.serve.outcomes.queue import (
     decide_outcome,
     exam_outcomes,
@@ -22,26 +21,19 @@ from mammolens.serve.outcomes.queue import (
 )
 from mammolens.serve.outcomes.receiving import Receipt, given_reports, receive_reports
 from mammolens.serve.outcomes.records import (
-    Decision,
-    ExamChoice,
     ExamOutcomes,
     OutcomeDetail,
     OutcomeRow,
     OutcomesPage,
-    PlacedOutcome,
 )
 from mammolens.serve.outcomes.shadow import compare_shadow
 
 __all__ = [
-    "Decision",
-    "ExamChoice",
     "ExamOutcomes",
     "OutcomeDetail",
     "OutcomeRow",
     "OutcomesPage",
-    "PlacedOutcome",
     "Receipt",
-    "ViewPlace",
     "compare_shadow",
     "decide_outcome",
     "exam_outcomes",
@@ -54,5 +46,4 @@ __all__ = [
     "receiving_reports",
     "show_outcome",
     "site_audit",
-    "site_tables",
 ]

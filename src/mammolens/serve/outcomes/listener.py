@@ -26,16 +26,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from mammolens import __version__
 from mammolens.errors import ConfigError, StorageError, UnreadableReport
 from mammolens.pathology.hl7 import is_hl7
 from mammolens.serve import logs
-from mammolens.serve.exchange import LOOK_S, Connection, Pace, handshake, mllp_server_context
+from mammolens.serve.exchange import LOOK_S, Connection, Pace, handshake, listener_context
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.outcomes.receiving import given_reports, receive_reports, site_of
 from mammolens.serve.record import audit
+from mammolens.serve.threads import running
 
 __all__ = ["answer_message", "receiving_reports"]
 
@@ -74,17 +76,14 @@ def receiving_reports(state: NodeState) -> Iterator[int]:
     if settings.mllp_port is None:
         yield 0
         return
-    door = _Door(state, mllp_server_context(settings))
+    door = _Door(state, listener_context(settings))
     listener = _bind(settings.mllp_host, settings.mllp_port)
     port = int(listener.getsockname()[1])
-    thread = threading.Thread(target=_accept, args=(door, listener), name="mllp")
-    thread.start()
     logs.event(ROOM, "listening", port=port)
     try:
-        yield port
+        with running(ROOM, door.stop, partial(_accept, door, listener)):
+            yield port
     finally:
-        door.stop.set()
-        thread.join()
         listener.close()
         for one in door.threads:
             one.join(END_S)

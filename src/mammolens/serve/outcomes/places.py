@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.core import Box, Laterality, ViewPosition
-from mammolens.outcomes.regions import BreastInView, Place, findings_in, region_of
+from mammolens.outcomes.report_links import BreastInView, Place, findings_in, region_of
 from mammolens.serve.record import INSTANCES, PICTURES, Role
 from mammolens.serve.viewer import unpack
 from mammolens.serve.worklist import overlay_of

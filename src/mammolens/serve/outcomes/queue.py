@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.pathology import SpecimenReading
-from mammolens.pathology.merging import merge
+from mammolens.pathology.outcomes import merge
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.outcomes.places import ViewPlace, places_of
 from mammolens.serve.outcomes.records import (
@@ -36,6 +36,7 @@ from mammolens.serve.record import (
     Database,
     OutcomeState,
     audit,
+    read_as,
 )
 
 __all__ = ["decide_outcome", "exam_outcomes", "list_outcomes", "show_outcome"]
@@ -80,7 +81,7 @@ def show_outcome(state: NodeState, person: Person, outcome_id: int) -> OutcomeDe
             outcome_row(row),
             text,
             _evidence(text, specimen),
-            [_choice(one) for one in found],
+            [read_as(ExamChoice, one) for one in found],
             _places(connection, person, row),
             _decisions(connection, outcome_id),
         )
@@ -195,17 +196,6 @@ def _visible(connection: sa.Connection, person: Person, outcome_id: int) -> sa.R
 
 def _exams_of(row: sa.Row[Any]) -> set[int]:
     return {*json.loads(row.candidates), *([row.exam_id] if row.exam_id else [])}
-
-
-def _choice(row: sa.Row[Any]) -> ExamChoice:
-    return ExamChoice(
-        row.id,
-        row.accession_number,
-        row.patient_id,
-        row.patient_name,
-        row.birth_date,
-        row.study_date,
-    )
 
 
 def _text(

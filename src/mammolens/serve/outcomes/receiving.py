@@ -20,7 +20,7 @@ from mammolens.errors import UnreadableReport
 from mammolens.outcomes.report_links import ExamLink
 from mammolens.pathology import MALIGNANT, Property, SpecimenReading, TextReading, Tissue
 from mammolens.pathology.files import read_content
-from mammolens.pathology.merging import ReportOutcome, merge
+from mammolens.pathology.outcomes import ReportOutcome, merge
 from mammolens.pathology.reports import PathologyReport, refuse_future
 from mammolens.serve import logs
 from mammolens.serve.holdings import NodeState

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.serve.outcomes.places import ViewPlace
-from mammolens.serve.record import OutcomeState
+from mammolens.serve.record import OutcomeState, read_as
 
 __all__ = [
     "Decision",
@@ -106,15 +106,11 @@ class ExamOutcomes:
 
 def outcome_row(row: sa.Row[Any]) -> OutcomeRow:
     """Read an outcome from its row of the table."""
-    return OutcomeRow(
-        row.id,
-        row.version,
-        OutcomeState(row.state),
-        row.site_id,
-        row.exam_id,
-        row.taken,
-        json.loads(row.proposed),
-        json.loads(row.decided) if row.decided else None,
-        [tuple(one) for one in json.loads(row.reasons)],
-        row.changed_at,
+    return read_as(
+        OutcomeRow,
+        row,
+        state=OutcomeState(row.state),
+        proposed=json.loads(row.proposed),
+        decided=json.loads(row.decided) if row.decided else None,
+        reasons=[tuple(one) for one in json.loads(row.reasons)],
     )

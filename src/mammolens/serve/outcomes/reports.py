@@ -44,7 +44,7 @@ def enter_report(
     """Enter a version of a report; return whether it is new. Copies have the same content."""
     said = asdict(replace(report, source=""))
     said["status"] = report.status.name
-    body = json.dumps(said, default=_iso, sort_keys=True).encode()
+    body = json.dumps(said, default=lambda value: value.isoformat(), sort_keys=True).encode()
     digest = hashlib.sha256(f"{site_id}\0".encode() + body).hexdigest()
     patient = patient_of(state, report, site_id) or digest
     number = report.report_id or digest
@@ -111,10 +111,6 @@ def _kept(state: NodeState, row: sa.Row[Any]) -> KeptReport:
     said["issued"] = said["issued"] and datetime.fromisoformat(said["issued"])
     said["status"] = ReportStatus[said["status"]]
     return KeptReport(row.id, row.key, PathologyReport(**said | {"source": f"report {row.id}"}))
-
-
-def _iso(value: Any) -> str:
-    return str(value.isoformat())
 
 
 def _name(state: NodeState, *parts: str) -> str:

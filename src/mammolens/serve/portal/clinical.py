@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, StringConstraints
 from mammolens import DISCLAIMER
 from mammolens.clinical import ITEMS, show_value
 from mammolens.clinical.items import Kind
-from mammolens.core import ClinicalItem
+from mammolens.core import ClinicalItem, DensityCategory
 from mammolens.serve import clinical, worklist
 from mammolens.serve.portal.caller import CallerNow, PortalNow
 from mammolens.serve.portal.forms import Form, Id, Line
@@ -81,6 +81,21 @@ class FusionView(BaseModel):
     missing: list[str]
 
 
+class BreastDensityView(BaseModel):
+    """Density of a breast by the AI; null if it is not sure."""
+
+    laterality: Side
+    category: DensityCategory | None
+
+
+class DensityView(BaseModel):
+    """BI-RADS density by the AI in the newest result; the exam has that of the denser breast."""
+
+    category: DensityCategory | None
+    source: str
+    breasts: list[BreastDensityView]
+
+
 class FieldView(BaseModel):
     """An item that can be stated: `choices` are its possible words, none for a number."""
 
@@ -98,6 +113,7 @@ class ClinicalView(BaseModel):
     fields: list[FieldView]
     cautions: list[str]
     fusion: FusionView | None = Field(description="null where the AI is hidden, or has no fusion")
+    density: DensityView | None = Field(description="null where the AI is hidden, or it is unknown")
     notice: str
 
 
@@ -137,7 +153,7 @@ async def receive_clinical(request: Request, caller: CallerNow, portal: PortalNo
 
 def _view(exam_id: int, caller: CallerNow, portal: PortalNow) -> ClinicalView:
     known = clinical.read_known(portal.state, caller.person, exam_id)
-    fusion = worklist.read_fusion_result(portal.state, caller.person, exam_id)
+    said = worklist.read_ai_beside(portal.state, caller.person, exam_id)
     used = {item.name for item in known.items if item.is_used}
     return ClinicalView(
         items=[
@@ -156,7 +172,8 @@ def _view(exam_id: int, caller: CallerNow, portal: PortalNow) -> ClinicalView:
         unknown=[name for name in ITEMS if name not in used],
         fields=[_field(name, known.stated) for name in ITEMS],
         cautions=[caution.message for caution in known.cautions],
-        fusion=FusionView.model_validate(fusion) if fusion else None,
+        fusion=said.get("fusion"),
+        density=said.get("density"),
         notice=DISCLAIMER,
     )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from mammolens.serve.record import attempts, audit, leases, steps
 from mammolens.serve.record.attempts import HeldWork
 from mammolens.serve.record.audit import AuditHead
-from mammolens.serve.record.clinical_tables import CLINICAL_ITEMS
 from mammolens.serve.record.conditions import (
     CURRENT,
     IN_HANDS,
@@ -30,8 +29,6 @@ from mammolens.serve.record.database import (
     server_time,
 )
 from mammolens.serve.record.failures import DIED, GIVEN_UP_NAME, POSTPONED, read_failures
-from mammolens.serve.record.field_tables import CONSENTS, SHARES
-from mammolens.serve.record.header_tables import HEADERS
 from mammolens.serve.record.heartbeat import Pulse, beating, count_present, present
 from mammolens.serve.record.leases import Lease
 from mammolens.serve.record.monitor_tables import (
@@ -43,6 +40,7 @@ from mammolens.serve.record.monitor_tables import (
     Channel,
 )
 from mammolens.serve.record.outcome_tables import (
+    CLINICAL_ITEMS,
     DECISIONS,
     OUTCOMES,
     REPORTS,
@@ -53,7 +51,9 @@ from mammolens.serve.record.outcome_tables import (
 from mammolens.serve.record.overview import overview_lines, read_overview
 from mammolens.serve.record.people_tables import (
     API_TOKENS,
+    DEVICES,
     PEOPLE,
+    REPEATS,
     ROLES,
     SESSIONS,
     SITES,
@@ -62,7 +62,6 @@ from mammolens.serve.record.people_tables import (
     ReadingMode,
     SignInMethod,
 )
-from mammolens.serve.record.phone_tables import DEVICES, REPEATS
 from mammolens.serve.record.reading_tables import (
     ADDENDA,
     AI_VIEWS,
@@ -71,11 +70,13 @@ from mammolens.serve.record.reading_tables import (
     READINGS,
     RECALLS,
     ROUNDS,
+    SHARES,
     ReadingRole,
     ReadingSlot,
     ReadingState,
     RoundState,
 )
+from mammolens.serve.record.rows import read_as
 from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
@@ -91,10 +92,13 @@ from mammolens.serve.record.tables import (
     PRIORS,
     RESULTS,
     STEPS,
+    UNKNOWN_RANK,
     Role,
     WorkState,
 )
 from mammolens.serve.record.viewing_tables import (
+    CONSENTS,
+    HEADERS,
     OVERLAYS,
     PICTURES,
     PREFERENCES,
@@ -103,7 +107,6 @@ from mammolens.serve.record.viewing_tables import (
     PictureState,
     UploadState,
 )
-from mammolens.serve.record.worklist_columns import UNKNOWN_RANK
 from mammolens.serve.record.worklist_rows import (
     ExamHeader,
     Verdict,
@@ -210,6 +213,7 @@ __all__ = [
     "open_database",
     "overview_lines",
     "present",
+    "read_as",
     "read_failures",
     "read_overview",
     "server_time",

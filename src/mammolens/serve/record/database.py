@@ -87,10 +87,10 @@ class Database:
 
     def can_write(self) -> bool:
         """Check that the database can be written, by an update that changes nothing."""
-        again = "UPDATE processes SET seen_at = seen_at WHERE id = (SELECT max(id) FROM processes)"
+        touch = "UPDATE processes SET seen_at = seen_at WHERE id = (SELECT max(id) FROM processes)"
         try:
             with self.write() as connection:
-                connection.execute(sa.text(again))
+                connection.execute(sa.text(touch))
         except StorageError:
             return False
         return True
@@ -157,7 +157,7 @@ def look_into(url: str) -> Database:
         only_read = "SET default_transaction_read_only = on"
 
     @sa.event.listens_for(engine, "connect")
-    def _close(connection: Any, _record: Any) -> None:
+    def _make_read_only(connection: Any, _record: Any) -> None:
         connection.execute(only_read)
         if engine.dialect.name != "sqlite":
             connection.commit()

@@ -20,6 +20,7 @@ from mammolens.serve import logs
 from mammolens.serve.record.database import Database, insert_once
 from mammolens.serve.record.leases import Lease, renew
 from mammolens.serve.record.tables import PROCESSES
+from mammolens.serve.threads import running
 
 __all__ = ["Pulse", "beating", "count_present", "present"]
 
@@ -136,13 +137,8 @@ def _repeated(room: str, act: Callable[[], None], every_s: float) -> Iterator[No
             if ended.wait(every_s):
                 return
 
-    thread = threading.Thread(target=run, name=room, daemon=True)
-    thread.start()
-    try:
+    with running(room, ended, run):
         yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 @contextlib.contextmanager

@@ -12,8 +12,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.record.tables import METADATA, work_columns
-from mammolens.serve.record.utc import UtcTime
+from mammolens.serve.record.table_parts import UtcTime, numbered_table, one_of, partial_index
+from mammolens.serve.record.tables import work_columns
 
 __all__ = ["ALARMS", "ALERTS", "MONITORS", "OBSERVATIONS", "AlertKind", "Channel"]
 
@@ -36,15 +36,8 @@ class AlertKind(str, Enum):
     """It still waits."""
 
 
-def _one_of(column: str, kinds: type[Enum], name: str) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{kind.value}'" for kind in kinds)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=name)
-
-
-OBSERVATIONS: Final = sa.Table(
+OBSERVATIONS: Final = numbered_table(
     "observations",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("source", sa.String(32), nullable=False, unique=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id", ondelete="CASCADE"), nullable=False, index=True),
     sa.Column("site_id", sa.ForeignKey("sites.id")),
@@ -54,25 +47,18 @@ OBSERVATIONS: Final = sa.Table(
     sa.Column("measures", sa.Text, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("taken", sa.Boolean, nullable=False),
-    sqlite_autoincrement=True,
+    partial_index(
+        "ix_observations_waiting", sa.column("taken").is_(sa.false()), "id", unique=False
+    ),
+    sa.Index("ix_observations_site", "site_id", "id"),
+    sa.Index("ix_observations_machine", "site_id", "machine", "id"),
+    sa.Index("ix_observations_software", "site_id", "software", "id"),
 )
 """`source` is ``result:N`` or ``round:N``, so that each counts once. `measures` is JSON, a number
 for each name. `taken` says that the monitors have seen it."""
-sa.Index(
-    "ix_observations_waiting",
-    OBSERVATIONS.c.id,
-    sqlite_where=OBSERVATIONS.c.taken.is_(sa.false()),
-    postgresql_where=OBSERVATIONS.c.taken.is_(sa.false()),
-)
-sa.Index("ix_observations_site", OBSERVATIONS.c.site_id, OBSERVATIONS.c.id)
-for _name in ("machine", "software"):
-    _of = OBSERVATIONS.c.site_id, OBSERVATIONS.c[_name], OBSERVATIONS.c.id
-    sa.Index(f"ix_observations_{_name}", *_of)
 
-MONITORS: Final = sa.Table(
+MONITORS: Final = numbered_table(
     "monitors",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("site_id", sa.ForeignKey("sites.id"), index=True),
     sa.Column("partition", sa.String(16), nullable=False),
     sa.Column("name", sa.String(120), nullable=False),
@@ -80,15 +66,12 @@ MONITORS: Final = sa.Table(
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("muted_until", UtcTime),
     sa.Column("changed_at", UtcTime, nullable=False),
-    sqlite_autoincrement=True,
 )
 """One group: the exams of a site, or those of one of its machines or of one software version.
 `state` is JSON."""
 
-ALARMS: Final = sa.Table(
+ALARMS: Final = numbered_table(
     "alarms",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("monitor_id", sa.ForeignKey("monitors.id"), nullable=False, index=True),
     sa.Column("measure", sa.String(32), nullable=False),
     sa.Column("direction", sa.String(16), nullable=False),
@@ -105,15 +88,12 @@ ALARMS: Final = sa.Table(
     sa.CheckConstraint(
         "(acknowledged_by IS NULL) = (acknowledged_at IS NULL)", name="acknowledged"
     ),
-    sqlite_autoincrement=True,
 )
 """`since` is the number of the observation with which the change began. An alarm ends when its
 monitor is restarted."""
 
-ALERTS: Final = sa.Table(
+ALERTS: Final = numbered_table(
     "alerts",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("channel", sa.String(16), nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("person_id", sa.ForeignKey("people.id")),
@@ -121,11 +101,10 @@ ALERTS: Final = sa.Table(
     sa.Column("notice_id", sa.Integer),
     sa.Column("total", sa.Integer, nullable=False),
     *work_columns(),
-    _one_of("channel", Channel, "channel"),
-    _one_of("kind", AlertKind, "kind"),
+    one_of("channel", Channel),
+    one_of("kind", AlertKind),
     sa.CheckConstraint("(channel = 'mail') = (person_id IS NOT NULL)", name="recipient"),
-    sqlite_autoincrement=True,
+    sa.Index("ix_alerts_ready", "state", "not_before"),
 )
 """A message holds a count and a kind, and never anything of a patient. `notice_id` has no foreign
 key: the notice may be deleted with its exam while a message waits."""
-sa.Index("ix_alerts_ready", ALERTS.c.state, ALERTS.c.not_before)

@@ -2,7 +2,8 @@
 
 An exam is read in *rounds*: a round is open until its answer stands; images that come afterwards
 make another round necessary. Within a round each reader has one *reading*. The constraints hold
-that one person signs as the first reader, one as the second and one as the arbiter.
+that one person signs as the first reader, one as the second and one as the arbiter. A *share* lets
+a referring doctor read one signed report without an account.
 """
 
 from __future__ import annotations
@@ -12,8 +13,13 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.record.tables import METADATA
-from mammolens.serve.record.utc import UtcTime
+from mammolens.serve.record.table_parts import (
+    METADATA,
+    UtcTime,
+    numbered_table,
+    one_of,
+    partial_index,
+)
 
 __all__ = [
     "ADDENDA",
@@ -23,6 +29,7 @@ __all__ = [
     "READINGS",
     "RECALLS",
     "ROUNDS",
+    "SHARES",
     "ReadingRole",
     "ReadingSlot",
     "ReadingState",
@@ -66,15 +73,8 @@ class RoundState(str, Enum):
     DECIDED = "decided"
 
 
-def _one_of(column: str, kinds: type[Enum], name: str) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{kind.value}'" for kind in kinds)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=name)
-
-
-ROUNDS: Final = sa.Table(
+ROUNDS: Final = numbered_table(
     "reading_rounds",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("number", sa.Integer, nullable=False),
     sa.Column("is_double", sa.Boolean, nullable=False),
@@ -84,50 +84,30 @@ ROUNDS: Final = sa.Table(
     sa.Column("opened_at", UtcTime, nullable=False),
     sa.Column("decided_at", UtcTime),
     sa.UniqueConstraint("exam_id", "number"),
-    _one_of("state", RoundState, "state"),
+    one_of("state", RoundState),
     sa.CheckConstraint(
         "(state = 'decided') = (decided_at IS NOT NULL)"
         " AND (state = 'decided') = (version IS NOT NULL)",
         name="decided",
     ),
-    sqlite_autoincrement=True,
+    partial_index("uq_reading_rounds_open", sa.column("decided_at").is_(None), "exam_id"),
 )
 """`version` is the version of the exam that everybody who signed has seen."""
-sa.Index(
-    "uq_reading_rounds_open",
-    ROUNDS.c.exam_id,
-    unique=True,
-    sqlite_where=ROUNDS.c.decided_at.is_(None),
-    postgresql_where=ROUNDS.c.decided_at.is_(None),
-)
 
-OPINIONS: Final = sa.Table(
+OPINIONS: Final = numbered_table(
     "opinions",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
-    sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
+    sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False, index=True),
     sa.Column("asked_by", sa.ForeignKey("people.id"), nullable=False),
     sa.Column("question", sa.Text, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("ended_at", UtcTime),
-    sqlite_autoincrement=True,
+    partial_index("uq_opinions_asked", sa.column("ended_at").is_(None), "exam_id", "person_id"),
 )
 """Somebody who is asked for an opinion sees this one exam until `ended_at`, wherever they work."""
-sa.Index(
-    "uq_opinions_asked",
-    OPINIONS.c.exam_id,
-    OPINIONS.c.person_id,
-    unique=True,
-    sqlite_where=OPINIONS.c.ended_at.is_(None),
-    postgresql_where=OPINIONS.c.ended_at.is_(None),
-)
-sa.Index("ix_opinions_person_id", OPINIONS.c.person_id)
 
-READINGS: Final = sa.Table(
+READINGS: Final = numbered_table(
     "readings",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("round_id", sa.ForeignKey("reading_rounds.id")),
     sa.Column("opinion_id", sa.ForeignKey("opinions.id"), unique=True),
@@ -151,9 +131,9 @@ READINGS: Final = sa.Table(
     sa.Column("signed_at", UtcTime),
     sa.UniqueConstraint("round_id", "person_id"),
     sa.UniqueConstraint("round_id", "slot"),
-    _one_of("role", ReadingRole, "role"),
-    _one_of("state", ReadingState, "state"),
-    _one_of("slot", ReadingSlot, "slot"),
+    one_of("role", ReadingRole),
+    one_of("state", ReadingState),
+    one_of("slot", ReadingSlot),
     sa.CheckConstraint(
         "(role = 'opinion') = (round_id IS NULL) AND (role = 'opinion') = (opinion_id IS NOT NULL)",
         name="asked",
@@ -170,14 +150,13 @@ READINGS: Final = sa.Table(
     ),
     sa.CheckConstraint("(state = 'signed') = (signed_at IS NOT NULL)", name="signed"),
     sa.CheckConstraint("(agreed IS NULL) = (revised_at IS NULL)", name="revised"),
-    sqlite_autoincrement=True,
+    sa.Index("ix_readings_exam_id", "exam_id", "person_id"),
+    sa.Index("ix_readings_person_id", "person_id", "state"),
 )
 """`answer` (JSON) is the answer as it is now, `first_answer` what was locked before the AI was
 shown, and `blinded` whether the person had not seen the AI until then; `agreed` says that they kept
 it afterwards, knowing the result `ai_result_id`. `exam_version` is what they have looked at last,
 `edition` counts changes."""
-sa.Index("ix_readings_exam_id", READINGS.c.exam_id, READINGS.c.person_id)
-sa.Index("ix_readings_person_id", READINGS.c.person_id, READINGS.c.state)
 
 AI_VIEWS: Final = sa.Table(
     "ai_views",
@@ -189,22 +168,17 @@ AI_VIEWS: Final = sa.Table(
 )
 """Who was shown what the AI says of an exam, and when first."""
 
-ADDENDA: Final = sa.Table(
+ADDENDA: Final = numbered_table(
     "addenda",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("reading_id", sa.ForeignKey("readings.id"), nullable=False, index=True),
     sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
     sa.Column("text", sa.Text, nullable=False),
     sa.Column("exam_version", sa.Integer, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
-    sqlite_autoincrement=True,
 )
 
-NOTICES: Final = sa.Table(
+NOTICES: Final = numbered_table(
     "notices",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False, index=True),
     sa.Column("reading_id", sa.ForeignKey("readings.id"), nullable=False),
     sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
@@ -215,14 +189,11 @@ NOTICES: Final = sa.Table(
     sa.CheckConstraint(
         "(acknowledged_by IS NULL) = (acknowledged_at IS NULL)", name="acknowledged"
     ),
-    sqlite_autoincrement=True,
 )
 """Urgent findings, which somebody at the exam's site must acknowledge."""
 
-RECALLS: Final = sa.Table(
+RECALLS: Final = numbered_table(
     "recalls",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("reading_id", sa.ForeignKey("readings.id"), nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
@@ -233,13 +204,25 @@ RECALLS: Final = sa.Table(
         "(closed_at IS NULL) = (closed_by IS NULL) AND (closed_at IS NULL) = (reason IS NULL)",
         name="closed",
     ),
-    sqlite_autoincrement=True,
+    partial_index("uq_recalls_open", sa.column("closed_at").is_(None), "exam_id"),
 )
 """Patients to be called back: listed until somebody says what became of it."""
-sa.Index(
-    "uq_recalls_open",
-    RECALLS.c.exam_id,
-    unique=True,
-    sqlite_where=RECALLS.c.closed_at.is_(None),
-    postgresql_where=RECALLS.c.closed_at.is_(None),
+
+SHARES: Final = numbered_table(
+    "shares",
+    sa.Column("exam_id", sa.ForeignKey("exams.id", ondelete="CASCADE"), nullable=False, index=True),
+    sa.Column(
+        "reading_id", sa.ForeignKey("readings.id", ondelete="CASCADE"), nullable=False, index=True
+    ),
+    sa.Column("person_id", sa.ForeignKey("people.id"), nullable=False),
+    sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("code_hash", sa.String(64), nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("openings", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=False),
+    sa.Column("opened_at", UtcTime),
+    sa.Column("revoked_at", UtcTime),
 )
+"""`token_hash` is the SHA-256 of the random part of the link, `code_hash` that of token and code
+together: whoever reads this table can open nothing. `failures` counts wrong codes."""

@@ -14,6 +14,7 @@ from pydicom.uid import generate_uid
 from mammolens.serve.record import audit, leases
 from mammolens.serve.record.database import Database, insert_once
 from mammolens.serve.record.leases import Lease
+from mammolens.serve.record.rows import read_as
 from mammolens.serve.record.tables import STEPS, WorkState
 from mammolens.serve.settings import JobSettings
 
@@ -79,15 +80,8 @@ def hold(database: Database, server: str, worker: str, jobs: JobSettings) -> lis
         return connection.execute(of_server.with_for_update(skip_locked=True)).all()
 
     return [
-        Step(
-            lease,
-            row.sop_instance_uid,
-            row.transaction_uid,
-            row.phase,
-            json.loads(row.work or "{}"),
-            row.cancel_asked,
-            row.attempts + 1,
-            row.created_at,
+        read_as(
+            Step, row, lease=lease, work=json.loads(row.work or "{}"), attempts=row.attempts + 1
         )
         for row, lease, _ in leases.claim(database, STEPS, worker, jobs, find)
     ]

@@ -14,8 +14,14 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.schema import SchemaItem
 
-from mammolens.serve.record.utc import UtcTime
-from mammolens.serve.record.worklist_columns import add_worklist_indexes, worklist_columns
+from mammolens.serve.record.table_parts import (
+    METADATA,
+    UtcTime,
+    numbered_table,
+    one_of,
+    partial_index,
+    since,
+)
 
 __all__ = [
     "AUDIT",
@@ -33,10 +39,16 @@ __all__ = [
     "PROCESSES",
     "RESULTS",
     "STEPS",
+    "UNKNOWN_RANK",
     "Role",
     "WorkState",
     "work_columns",
 ]
+
+
+UNKNOWN_RANK: Final = 2
+"""Place of an exam of which nothing is known yet, or whose category must not show: beside those
+whose category was withheld. A lower number is read sooner."""
 
 
 class Role(str, Enum):
@@ -64,22 +76,6 @@ class WorkState(str, Enum):
     """Given up; a person can queue it again."""
 
 
-METADATA: Final = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _one_of(column: str, kinds: type[Enum], name: str) -> sa.CheckConstraint:
-    listed = ", ".join(f"'{kind.value}'" for kind in kinds)
-    return sa.CheckConstraint(f"{column} IN ({listed})", name=name)
-
-
 def work_columns() -> tuple[SchemaItem, ...]:
     """Columns of all leased work: the holder, the end of the lease, the number of attempts."""
     return (
@@ -92,7 +88,7 @@ def work_columns() -> tuple[SchemaItem, ...]:
         sa.Column("error", sa.Text),
         sa.Column("created_at", UtcTime, nullable=False),
         sa.Column("finished_at", UtcTime),
-        _one_of("state", WorkState, "state"),
+        one_of("state", WorkState),
         sa.CheckConstraint(
             "(state = 'running') = (token IS NOT NULL)"
             " AND (state = 'running') = (lease_until IS NOT NULL)",
@@ -104,10 +100,33 @@ def work_columns() -> tuple[SchemaItem, ...]:
     )
 
 
-EXAMS: Final = sa.Table(
+_WORKLIST: Final[tuple[SchemaItem, ...]] = (
+    sa.Column("patient_name", sa.String(256)),
+    sa.Column("birth_date", sa.String(10)),
+    sa.Column("sex", sa.String(16)),
+    sa.Column("age_years", sa.Float),
+    sa.Column("study_date", sa.String(10)),
+    sa.Column("patient_key", sa.String(64)),
+    sa.Column("search_text", sa.Text),
+    sa.Column("views", sa.String(64)),
+    sa.Column("banner", sa.String(200)),
+    sa.Column("rank", sa.Integer, nullable=False, server_default=str(UNKNOWN_RANK)),
+    sa.Column("category", sa.String(16)),
+    sa.Column("score", sa.Float),
+    sa.Column("prevalence", sa.Float),
+    sa.Column("doubts", sa.Text),
+    sa.Column("failure", sa.Text),
+    sa.Column("model", sa.String(200)),
+    sa.Column("revision", sa.Integer),
+    sa.Index("ix_exams_triage", "rank", "first_received_at", "id", "site_id"),
+    sa.Index("ix_exams_received", "first_received_at", "id", "site_id"),
+    sa.Index("ix_exams_patient_key", "site_id", "patient_key"),
+    sa.Index("ix_exams_patient_name", "patient_name", "id"),
+)
+"""What a worklist shows, an index for each of its orders, and one for the exams of a patient."""
+
+EXAMS: Final = numbered_table(
     "exams",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("study_instance_uid", sa.String(64), nullable=False),
     sa.Column("identity", sa.String(64), nullable=False),
     sa.Column("patient_id", sa.String(64)),
@@ -117,26 +136,35 @@ EXAMS: Final = sa.Table(
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("queued_version", sa.Integer, nullable=False),
     sa.Column("four_views", sa.Boolean, nullable=False),
-    sa.Column("site_id", sa.ForeignKey("sites.id"), index=True),
-    *worklist_columns(),
+    since("v0006", sa.Column("site_id", sa.ForeignKey("sites.id"), index=True)),
+    *(since("v0008", part) for part in _WORKLIST),
+    since("v0014", sa.Column("machine", sa.String(128))),
     sa.UniqueConstraint("study_instance_uid", "identity"),
     sa.CheckConstraint("queued_version <= version", name="versions"),
-    sqlite_autoincrement=True,
 )
 """`identity` is the SHA-256 of the patient's identity in the header. `version` counts the changes
 that a result must include, and `queued_version` is the version of the newest job. `site_id` is the
 site of the first sender; if it is empty, only administrators of the whole installation see the
-exam. The other columns are what a worklist shows (`worklist_columns`)."""
-add_worklist_indexes(EXAMS)
+exam.
 
-INSTANCES: Final = sa.Table(
+The columns from `patient_name` on are what a worklist shows, finds and orders by. They repeat what
+headers and results say, so that a list of ten thousand exams is one query: intake fills those of
+the header, the worker those of the newest result. Where identity is taken off, they hold what is
+left of it. What the AI says (`rank`, and `category` to `revision`) may be shown only to whom
+`mammolens.serve.reading` allows it.
+
+`birth_date` and `study_date` are YYYY-MM-DD; `patient_key` is equal for exams that certainly are of
+one patient within one site; `search_text` is folded text to search in, and ``NULL`` until a header
+was looked at; `views` are the standard views that are there, such as ``RCC LMLO``; `banner` must be
+visible wherever the exam is; `score` is P(malignant) of the exam at `prevalence`; `doubts` is JSON,
+a list of [name, text]."""
+
+INSTANCES: Final = numbered_table(
     "instances",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("sop_instance_uid", sa.String(64), nullable=False),
     sa.Column("sop_class_uid", sa.String(64), nullable=False),
     sa.Column("series_instance_uid", sa.String(64)),
-    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, index=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("reason", sa.String(64)),
@@ -146,24 +174,17 @@ INSTANCES: Final = sa.Table(
     sa.Column("sender", sa.String(128), nullable=False),
     sa.Column("received_at", UtcTime, nullable=False),
     sa.UniqueConstraint("sop_instance_uid", "digest"),
-    _one_of("role", Role, "role"),
+    one_of("role", Role),
     sa.CheckConstraint("(role = 'ignored') = (exam_id IS NULL)", name="exam"),
     sa.CheckConstraint("(exam_id IS NULL) = (exam_version IS NULL)", name="version"),
-    sqlite_autoincrement=True,
+    partial_index(
+        "uq_instances_first", sa.column("role") == Role.INPUT.value, "exam_id", "sop_instance_uid"
+    ),
+    since("v0008", sa.Index("ix_instances_exam_id", "exam_id", "role")),
 )
 """`digest` is the SHA-256 of the bytes, and their name in the store. `view` is RCC, LCC, RMLO or
 LMLO. `exam_version` is the first version of the exam with this object."""
 
-sa.Index(
-    "uq_instances_first",
-    INSTANCES.c.exam_id,
-    INSTANCES.c.sop_instance_uid,
-    unique=True,
-    sqlite_where=INSTANCES.c.role == Role.INPUT.value,
-    postgresql_where=INSTANCES.c.role == Role.INPUT.value,
-)
-sa.Index("ix_instances_digest", INSTANCES.c.digest)
-sa.Index("ix_instances_exam_id", INSTANCES.c.exam_id, INSTANCES.c.role)
 
 IDENTITIES: Final = sa.Table(
     "identities",
@@ -182,29 +203,18 @@ KEYRING: Final = sa.Table(
 )
 """The key from which pseudonyms are computed, encrypted. It stays when the keys change."""
 
-JOBS: Final = sa.Table(
+JOBS: Final = numbered_table(
     "jobs",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     *work_columns(),
     sa.UniqueConstraint("exam_id", "version"),
-    sqlite_autoincrement=True,
-)
-sa.Index("ix_jobs_ready", JOBS.c.state, JOBS.c.not_before)
-sa.Index(
-    "uq_jobs_open",
-    JOBS.c.exam_id,
-    unique=True,
-    sqlite_where=JOBS.c.finished_at.is_(None),
-    postgresql_where=JOBS.c.finished_at.is_(None),
+    sa.Index("ix_jobs_ready", "state", "not_before"),
+    partial_index("uq_jobs_open", sa.column("finished_at").is_(None), "exam_id"),
 )
 
-RESULTS: Final = sa.Table(
+RESULTS: Final = numbered_table(
     "results",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("job_id", sa.ForeignKey("jobs.id"), nullable=False, unique=True),
     sa.Column("revision", sa.Integer, nullable=False),
@@ -212,7 +222,7 @@ RESULTS: Final = sa.Table(
     sa.Column("category", sa.String(16), nullable=False),
     sa.Column("malignancy", sa.Float),
     sa.Column("tumour", sa.Float),
-    sa.Column("breasts", sa.Text),
+    since("v0014", sa.Column("breasts", sa.Text)),
     sa.Column("n_images", sa.Integer, nullable=False),
     sa.Column("n_unreadable", sa.Integer, nullable=False),
     sa.Column("cautions", sa.Text, nullable=False),
@@ -223,41 +233,32 @@ RESULTS: Final = sa.Table(
     sa.UniqueConstraint("exam_id", "revision"),
     sa.CheckConstraint("(revision = 1) = (supersedes IS NULL)", name="supersedes"),
     sa.CheckConstraint("(category = 'failed') = (malignancy IS NULL)", name="failed"),
-    sqlite_autoincrement=True,
 )
 """`cautions` are the names of the cautions, and of sinks that refused or failed, one a line.
 `breasts` is JSON, P(malignant) by laterality; empty for results of an earlier version."""
 
-FILES: Final = sa.Table(
+FILES: Final = numbered_table(
     "files",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("result_id", sa.ForeignKey("results.id"), nullable=False),
     sa.Column("sink", sa.String(64), nullable=False),
     sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, index=True),
     sa.Column("size", sa.BigInteger, nullable=False),
     sa.Column("sop_class_uid", sa.String(64)),
-    sa.Column("sop_instance_uid", sa.String(64)),
+    sa.Column("sop_instance_uid", sa.String(64), index=True),
     sa.UniqueConstraint("result_id", "sink", "name"),
-    sqlite_autoincrement=True,
 )
-sa.Index("ix_files_digest", FILES.c.digest)
-sa.Index("ix_files_sop_instance_uid", FILES.c.sop_instance_uid)
 
-DELIVERIES: Final = sa.Table(
+DELIVERIES: Final = numbered_table(
     "deliveries",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("file_id", sa.ForeignKey("files.id"), nullable=False),
     sa.Column("exam_id", sa.ForeignKey("exams.id"), nullable=False),
     sa.Column("revision", sa.Integer, nullable=False),
     sa.Column("route", sa.String(64), nullable=False),
     *work_columns(),
     sa.UniqueConstraint("file_id", "route"),
-    sqlite_autoincrement=True,
+    sa.Index("ix_deliveries_ready", "state", "route", "not_before"),
 )
-sa.Index("ix_deliveries_ready", DELIVERIES.c.state, DELIVERIES.c.route, DELIVERIES.c.not_before)
 
 AUDIT: Final = sa.Table(
     "audit",
@@ -283,44 +284,33 @@ AUDIT_HEAD: Final = sa.Table(
 )
 """The last row of the trail. Writers wait for its lock; it shows if later rows were removed."""
 
-COMMITMENTS: Final = sa.Table(
+COMMITMENTS: Final = numbered_table(
     "commitments",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("transaction_uid", sa.String(64), nullable=False, unique=True),
     sa.Column("peer", sa.String(16), nullable=False),
     sa.Column("asked_at", UtcTime, nullable=False),
     sa.Column("answered_at", UtcTime),
     sa.Column("answer", sa.Text),
     sa.CheckConstraint("(answered_at IS NULL) = (answer IS NULL)", name="answered"),
-    sqlite_autoincrement=True,
 )
 """Requests for storage commitment; another process may receive the `answer` (JSON)."""
 
-PRIORS: Final = sa.Table(
+PRIORS: Final = numbered_table(
     "priors",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("study_instance_uid", sa.String(64), nullable=False, unique=True),
     sa.Column("asked_at", UtcTime, nullable=False),
-    sqlite_autoincrement=True,
 )
 """Studies that were fetched for comparison: received like others, but not analysed."""
 
-PROCESSES: Final = sa.Table(
+PROCESSES: Final = numbered_table(
     "processes",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("name", sa.String(128), nullable=False, unique=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("seen_at", UtcTime, nullable=False),
-    sqlite_autoincrement=True,
 )
 
-STEPS: Final = sa.Table(
+STEPS: Final = numbered_table(
     "steps",
-    METADATA,
-    sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("server", sa.String(64), nullable=False),
     sa.Column("sop_instance_uid", sa.String(64), nullable=False),
     sa.Column("transaction_uid", sa.String(64), nullable=False),
@@ -329,6 +319,5 @@ STEPS: Final = sa.Table(
     sa.Column("cancel_asked", sa.Boolean, nullable=False),
     *work_columns(),
     sa.UniqueConstraint("server", "sop_instance_uid"),
-    sqlite_autoincrement=True,
 )
 """Procedure steps (UPS) that this node claims. `work` (JSON) has their inputs, then the results."""

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.record.tables import EXAMS, INSTANCES, Role
-from mammolens.serve.record.worklist_columns import UNKNOWN_RANK
+from mammolens.serve.record.tables import EXAMS, INSTANCES, UNKNOWN_RANK, Role
 
 __all__ = [
     "RANKS",

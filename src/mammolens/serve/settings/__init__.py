@@ -5,28 +5,26 @@
 
 from __future__ import annotations
 
+from mammolens.serve.settings.exams import ExamSettings, UploadSettings
 from mammolens.serve.settings.loading import child_environment, load_settings
 from mammolens.serve.settings.monitor import (
     AlertSettings,
     MailSettings,
-    MonitorSettings,
     WebhookSettings,
 )
 from mammolens.serve.settings.node import (
     DimseSettings,
-    ExamSettings,
     IntakeSettings,
     JobSettings,
-    ModelSettings,
     NodeSettings,
     RouteSettings,
 )
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
 from mammolens.serve.settings.pathology import PathologySettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
+from mammolens.serve.settings.section import is_loopback, secret_key
 from mammolens.serve.settings.template import write_template
-from mammolens.serve.settings.uploads import UploadSettings
-from mammolens.serve.settings.web import UpsSettings, WebSettings, is_loopback, secret_key
+from mammolens.serve.settings.web import UpsSettings, WebSettings
 
 __all__ = [
     "AlertSettings",
@@ -36,8 +34,6 @@ __all__ = [
     "IntakeSettings",
     "JobSettings",
     "MailSettings",
-    "ModelSettings",
-    "MonitorSettings",
     "NodeSettings",
     "OidcSettings",
     "PathologySettings",

@@ -1,4 +1,4 @@
-"""Settings of exams: when they are analysed, and when they may be low."""
+"""Settings of exams: how much is uploaded, when they are analysed, and when they may be low."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pydantic import Field, model_validator
 
 from mammolens.errors import ConfigError
 from mammolens.exams import parse_views
-from mammolens.serve.settings.web import Section
+from mammolens.serve.settings.section import Section
 
-__all__ = ["ExamSettings"]
+__all__ = ["ExamSettings", "UploadSettings"]
 
 
 class ExamSettings(Section):
@@ -36,3 +36,17 @@ class ExamSettings(Section):
         except ConfigError as error:
             raise ValueError(str(error)) from error
         return self
+
+
+class UploadSettings(Section):
+    """How much a person may send in over HTTP, and how long an upload waits for its rest."""
+
+    max_mb: int = Field(4096, ge=1, description="largest upload, MiB: one file or one zip archive")
+    max_unpacked_mb: int = Field(
+        16384, ge=1, description="what the files of one archive may come to, MiB"
+    )
+    max_files: int = Field(5000, ge=1, description="files in one archive")
+    max_open: int = Field(20, ge=1, description="uploads of one person that are not done")
+    keep_hours: float = Field(
+        48.0, gt=0, description="hours that an upload waits for its rest, then it is given up"
+    )

@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Final, get_args, get_origin
+from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
 
 from mammolens.errors import ConfigError
 from mammolens.serve.settings.node import PREFIX, NodeSettings
 from mammolens.serve.settings.renamed_keys import RENAMED
-from mammolens.serve.settings.web import secret_key
+from mammolens.serve.settings.section import model_of, secret_key
 from mammolens.sinks import find_sink
 from mammolens.spelling import did_you_mean
 
@@ -99,10 +99,8 @@ def _keys(model: type[BaseModel] = NodeSettings, before: str = "") -> list[str]:
     keys = []
     for name, field in model.model_fields.items():
         keys.append(before + name)
-        kinds = [field.annotation, *get_args(field.annotation)]
-        for kind in kinds:
-            if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel):
-                keys += _keys(kind, f"{before}{name}.")
+        if (section := model_of(field)) is not None:
+            keys += _keys(section, f"{before}{name}.")
     return keys
 
 

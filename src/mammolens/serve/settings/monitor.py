@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from mammolens.serve.settings.web import Section, is_loopback
+from mammolens.serve.settings.section import CA_FILE, Section, check_address, is_loopback, unset
 
 __all__ = ["AlertSettings", "MailSettings", "MonitorSettings", "WebhookSettings"]
 
@@ -41,12 +40,10 @@ class MailSettings(Section):
         description="address that messages come from",
         examples=["mammolens@hospital.example"],
     )
-    user: str | None = Field(None, description="name for signing in", examples=["mammolens"])
+    user: str | None = unset("name for signing in", "mammolens")
     password: SecretStr | None = Field(None, description="password for signing in")
-    authority: Path | None = Field(
-        None,
-        description="authority of its certificate, PEM; none: those of the system",
-        examples=["/etc/mammolens/hospital-ca.pem"],
+    authority: Path | None = unset(
+        "authority of its certificate, PEM; none: those of the system", CA_FILE
     )
     timeout_s: float = Field(30.0, gt=0, description="seconds that it may be silent")
 
@@ -64,24 +61,14 @@ class WebhookSettings(Section):
 
     url: str = Field(description="it", examples=["https://chat.hospital.example/hooks/mammolens"])
     secret: SecretStr = Field(min_length=16, description="secret that signs every message")
-    authority: Path | None = Field(
-        None,
-        description="authority of its certificate, PEM; none: those of the system",
-        examples=["/etc/mammolens/hospital-ca.pem"],
+    authority: Path | None = unset(
+        "authority of its certificate, PEM; none: those of the system", CA_FILE
     )
     timeout_s: float = Field(30.0, gt=0, description="seconds that it may be silent")
 
     @model_validator(mode="after")
     def _address(self) -> Self:
-        try:
-            url = urlsplit(self.url)
-            port = url.port
-        except ValueError as error:
-            raise ValueError("alerts.webhook.url is not an address") from error
-        if not url.hostname or port == 0 or url.username or url.fragment or url.query:
-            raise ValueError("alerts.webhook.url is not an address without user and query")
-        if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.hostname)):
-            raise ValueError("alerts.webhook.url must begin with https://")
+        check_address("alerts.webhook.url", self.url)
         return self
 
 

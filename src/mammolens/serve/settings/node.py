@@ -16,34 +16,29 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from mammolens.core import TriageCategory
 from mammolens.model import DEFAULT_MODEL
-from mammolens.serve.settings.exams import ExamSettings
+from mammolens.serve.settings.exams import ExamSettings, UploadSettings
 from mammolens.serve.settings.monitor import AlertSettings, MonitorSettings
 from mammolens.serve.settings.ops import DeidentifySettings, RetentionSettings
 from mammolens.serve.settings.pathology import PathologySettings
 from mammolens.serve.settings.people import OidcSettings, PeopleSettings
 from mammolens.serve.settings.renamed_keys import RenamedKeys, RenamedVariables
-from mammolens.serve.settings.uploads import UploadSettings
-from mammolens.serve.settings.web import Section as _Section
-from mammolens.serve.settings.web import UpsSettings, WatchSettings, WebSettings, secret_key
+from mammolens.serve.settings.section import (
+    CA_FILE,
+    CERT_FILE,
+    KEY_FILE,
+    Section,
+    secret_key,
+    unset,
+)
+from mammolens.serve.settings.web import UpsSettings, WatchSettings, WebSettings
 
 __all__ = [
-    "DeidentifySettings",
     "DimseSettings",
-    "ExamSettings",
     "IntakeSettings",
     "JobSettings",
-    "LogSettings",
     "ModelSettings",
     "NodeSettings",
-    "OidcSettings",
-    "PathologySettings",
-    "PeopleSettings",
-    "RetentionSettings",
     "RouteSettings",
-    "UploadSettings",
-    "UpsSettings",
-    "WatchSettings",
-    "WebSettings",
 ]
 
 PREFIX: Final = "MAMMOLENS_"
@@ -55,7 +50,7 @@ def _ae_titles(addresses: Collection[str]) -> set[str]:
     return {unquote(address.partition("://")[2].partition("@")[0]) for address in addresses}
 
 
-class IntakeSettings(_Section):
+class IntakeSettings(Section):
     """Reception of objects."""
 
     max_mb: int = Field(512, ge=1, description="largest object that is received, MiB")
@@ -73,7 +68,7 @@ class IntakeSettings(_Section):
     )
 
 
-class JobSettings(_Section):
+class JobSettings(Section):
     """How analyses are shared among workers, repeated and given up; the same for deliveries."""
 
     lease_s: float = Field(60.0, gt=0, description="seconds of silence until work is queued again")
@@ -87,19 +82,17 @@ class JobSettings(_Section):
     time_limit_s: float = Field(300.0, gt=0, description="most seconds to analyse one exam")
 
 
-class DimseSettings(_Section):
+class DimseSettings(Section):
     """The DICOM listener, and the DICOM peers."""
 
     ae_title: str = Field("MAMMOLENS", min_length=1, max_length=16, description="own AE title")
     host: str = Field("127.0.0.1", description="address that it listens on")
     port: int = Field(11112, ge=0, le=65535, description="port that it listens on")
-    calling: tuple[str, ...] = Field(
-        (), description="AE titles that may call; none: all may", examples=[["PACS", "MG1"]]
+    calling: tuple[str, ...] = unset(
+        "AE titles that may call; none: all may", ["PACS", "MG1"], default=()
     )
-    hosts: tuple[IPvAnyNetwork, ...] = Field(
-        (),
-        description="addresses and networks that may call; none: all may",
-        examples=[["10.1.0.0/16"]],
+    hosts: tuple[IPvAnyNetwork, ...] = unset(
+        "addresses and networks that may call; none: all may", ["10.1.0.0/16"], default=()
     )
     max_associations: int = Field(256, ge=1, description="associations at a time; more are refused")
     max_pdu: int = Field(131072, ge=4096, le=1 << 24, description="longest PDU that is proposed")
@@ -107,24 +100,14 @@ class DimseSettings(_Section):
     dimse_timeout_s: float = Field(60.0, gt=0, description="limit for the answer to a message")
     network_timeout_s: float = Field(60.0, gt=0, description="longest silence of an association")
     stop_s: float = Field(30.0, ge=0, description="time for open exchanges when the node stops")
-    certificate: Path | None = Field(
-        None,
-        description="own certificate chain, PEM; turns TLS on",
-        examples=["/etc/mammolens/node.pem"],
-    )
-    key: Path | None = Field(
-        None, description="key of the certificate, PEM", examples=["/etc/mammolens/node.key"]
-    )
-    authority: Path | None = Field(
-        None,
-        description="authorities whose certificates are trusted, PEM",
-        examples=["/etc/mammolens/hospital-ca.pem"],
-    )
+    certificate: Path | None = unset("own certificate chain, PEM; turns TLS on", CERT_FILE)
+    key: Path | None = unset("key of the certificate, PEM", KEY_FILE)
+    authority: Path | None = unset("authorities whose certificates are trusted, PEM", CA_FILE)
     check_names: bool = Field(True, description="certificates of servers must name their host")
-    peers: dict[str, str] = Field(
-        {},
-        description="names of PACS and their addresses: dicom://AE@HOST:PORT, dicoms:// for TLS",
-        examples=[{"pacs": "dicom://PACS@10.1.0.9:104"}],
+    peers: dict[str, str] = unset(
+        "names of PACS and their addresses: dicom://AE@HOST:PORT, dicoms:// for TLS",
+        {"pacs": "dicom://PACS@10.1.0.9:104"},
+        default={},
     )
 
     @model_validator(mode="after")
@@ -135,7 +118,7 @@ class DimseSettings(_Section):
         return self
 
 
-class RouteSettings(_Section):
+class RouteSettings(Section):
     """A destination of results: which files of which exams are sent there."""
 
     name: str = Field(
@@ -152,48 +135,32 @@ class RouteSettings(_Section):
     sinks: tuple[str, ...] = Field(
         min_length=1, description="sinks whose files are sent", examples=[["fhir"]]
     )
-    categories: tuple[TriageCategory, ...] = Field(
-        (),
-        description="only exams of these categories (failed is one); empty: all exams",
-        examples=[["high", "failed"]],
+    categories: tuple[TriageCategory, ...] = unset(
+        "only exams of these categories (failed is one); empty: all exams",
+        ["high", "failed"],
+        default=(),
     )
     revisions: Literal["all", "first", "later"] = Field(
         "all", description="all results of an exam, only the first, or only its corrections"
     )
-    max_attempts: int | None = Field(
-        None,
-        ge=0,
-        description="attempts until a person must look; 0: no limit; unset: jobs.max_deliveries",
-        examples=[0],
+    max_attempts: int | None = unset(
+        "attempts until a person must look; 0: no limit; unset: jobs.max_deliveries", 0, ge=0
     )
     timeout_s: float = Field(30.0, gt=0, description="seconds that the destination may be silent")
     commitment: bool = Field(
         False, description="DICOM: delivered only after the archive confirmed storage commitment"
     )
-    user: str | None = Field(
-        None,
-        description="HTTP: user of Basic authentication; the secret is the password",
-        examples=["mammolens"],
+    user: str | None = unset(
+        "HTTP: user of Basic authentication; the secret is the password", "mammolens"
     )
-    ca: Path | None = Field(
-        None,
-        description="PEM of the authority for the destination's certificate (DICOM: see [dimse])",
-        examples=["/etc/mammolens/hospital-ca.pem"],
+    ca: Path | None = unset(
+        "PEM of the authority for the destination's certificate (DICOM: see [dimse])", CA_FILE
     )
-    certificate: Path | None = Field(
-        None,
-        description="PEM of the certificate that this node presents",
-        examples=["/etc/mammolens/node.pem"],
-    )
-    key: Path | None = Field(
-        None,
-        description="PEM of its private key, if not in the certificate",
-        examples=["/etc/mammolens/node.key"],
-    )
-    tls_name: str | None = Field(
-        None,
-        description="name that the destination's certificate must have, if not the host's",
-        examples=["ehr.hospital.example"],
+    certificate: Path | None = unset("PEM of the certificate that this node presents", CERT_FILE)
+    key: Path | None = unset("PEM of its private key, if not in the certificate", KEY_FILE)
+    tls_name: str | None = unset(
+        "name that the destination's certificate must have, if not the host's",
+        "ehr.hospital.example",
     )
 
     @property
@@ -216,33 +183,30 @@ class RouteSettings(_Section):
         return sink in self.sinks and timely and asked
 
 
-class ModelSettings(_Section):
+class ModelSettings(Section):
     """The model, and the prevalence for which its probabilities are given."""
 
     name: str = Field(DEFAULT_MODEL, description="built-in model, or path of a package")
-    shadow: str | None = Field(
-        None,
-        description="second model that also scores every exam, without showing anybody: for"
+    shadow: str | None = unset(
+        "second model that also scores every exam, without showing anybody: for"
         " mammolens outcomes shadow",
-        examples=["/srv/models/candidate"],
+        "/srv/models/candidate",
     )
-    prevalence: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None,
-        examples=[0.005],
-        description="share of the breasts examined here that have cancer, such as 0.005 in"
+    prevalence: Annotated[float, Field(gt=0, lt=1)] | None = unset(
+        "share of the breasts examined here that have cancer, such as 0.005 in"
         " screening: probabilities are stated for it. Left out, reports give the category and the"
         " sensitivity and specificity of its threshold, and a percentage only together with the"
         " prevalence of the model's own data",
+        0.005,
     )
-    fusion: Path | None = Field(
-        None,
-        description="fusion.json of mammolens fuse fit: adds clinical data to the scores; none:"
+    fusion: Path | None = unset(
+        "fusion.json of mammolens fuse fit: adds clinical data to the scores; none:"
         " they are only shown",
-        examples=["/etc/mammolens/fusion.json"],
+        "/etc/mammolens/fusion.json",
     )
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """The log; it never has identifiers."""
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="lowest level")
@@ -275,12 +239,12 @@ class NodeSettings(BaseSettings):
     web: WebSettings = WebSettings()
     watch: WatchSettings = WatchSettings()
     ups: UpsSettings = UpsSettings()
-    sites: dict[str, SiteKey] = Field(
-        {},
-        description="site of the exams of a sender; senders are named as in the audit trail:"
+    sites: dict[str, SiteKey] = unset(
+        "site of the exams of a sender; senders are named as in the audit trail:"
         " dimse:AETITLE, web:USER, folder:NAME, pull:AETITLE of a peer or pull:NAME of a web peer;"
         " exams of other senders have no site",
-        examples=[{"dimse:MG1": "north", "folder:scanner": "south"}],
+        {"dimse:MG1": "north", "folder:scanner": "south"},
+        default={},
     )
     uploads: UploadSettings = UploadSettings()
     monitor: MonitorSettings = MonitorSettings()

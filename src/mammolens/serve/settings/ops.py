@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr
 
-from mammolens.serve.settings.web import Section
+from mammolens.serve.settings.section import Section, unset
 
 __all__ = ["DeidentifySettings", "RetentionSettings"]
 
@@ -27,11 +27,11 @@ class DeidentifySettings(Section):
         "remove",
         description="dates are removed, or shifted by a number of days that depends on the patient",
     )
-    clean_models: tuple[str, ...] = Field(
-        (),
-        description="ManufacturerModelName of devices that burn no text into pictures, for images"
+    clean_models: tuple[str, ...] = unset(
+        "ManufacturerModelName of devices that burn no text into pictures, for images"
         " without BurnedInAnnotation",
-        examples=[["Selenia Dimensions"]],
+        ["Selenia Dimensions"],
+        default=(),
     )
     scratch: Path = Field(
         Path("/dev/shm"), description="folder in memory for data that is not encrypted yet"
@@ -41,30 +41,16 @@ class DeidentifySettings(Section):
 class RetentionSettings(Section):
     """Days after which ``mammolens node expire`` deletes data; without a value, it is kept."""
 
-    exams_days: float | None = Field(
-        None,
-        gt=0,
-        description="exams with images, results and identity, after their last change",
-        examples=[90.0],
+    exams_days: float | None = unset(
+        "exams with images, results and identity, after their last change", 90.0, gt=0
     )
-    priors_days: float | None = Field(
-        None,
-        gt=0,
-        description="earlier studies that were fetched for comparison",
-        examples=[30.0],
+    priors_days: float | None = unset(
+        "earlier studies that were fetched for comparison", 30.0, gt=0
     )
-    superseded_days: float | None = Field(
-        None,
-        gt=0,
-        description="files of results that a later result replaced",
-        examples=[30.0],
+    superseded_days: float | None = unset(
+        "files of results that a later result replaced", 30.0, gt=0
     )
-    ignored_days: float | None = Field(
-        None, gt=0, description="entries of objects that were not stored", examples=[30.0]
-    )
-    commitments_days: float | None = Field(
-        None,
-        gt=0,
-        description="requests for storage commitment, with their answers",
-        examples=[365.0],
+    ignored_days: float | None = unset("entries of objects that were not stored", 30.0, gt=0)
+    commitments_days: float | None = unset(
+        "requests for storage commitment, with their answers", 365.0, gt=0
     )

@@ -7,7 +7,14 @@ from typing import Annotated, Self
 
 from pydantic import Field, IPvAnyNetwork, model_validator
 
-from mammolens.serve.settings.web import Section, is_loopback
+from mammolens.serve.settings.section import (
+    CA_FILE,
+    CERT_FILE,
+    KEY_FILE,
+    Section,
+    is_loopback,
+    unset,
+)
 
 __all__ = ["PathologySettings"]
 
@@ -16,31 +23,17 @@ class PathologySettings(Section):
     """Pathology reports that come as HL7 v2 over MLLP, and what is asked of people about them."""
 
     mllp_host: str = Field("127.0.0.1", description="address that the listener uses")
-    mllp_port: int | None = Field(
-        None, ge=0, le=65535, description="port of the MLLP listener; none: off", examples=[2576]
+    mllp_port: int | None = unset("port of the MLLP listener; none: off", 2576, ge=0, le=65535)
+    site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = unset(
+        "key of the site whose exams the reports are about", "north"
     )
-    site: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")] | None = Field(
-        None, description="key of the site whose exams the reports are about", examples=["north"]
+    hosts: tuple[IPvAnyNetwork, ...] = unset(
+        "addresses and networks that may send; none: all may", ["10.1.0.0/16"], default=()
     )
-    hosts: tuple[IPvAnyNetwork, ...] = Field(
-        (),
-        description="addresses and networks that may send; none: all may",
-        examples=[["10.1.0.0/16"]],
-    )
-    certificate: Path | None = Field(
-        None,
-        description="own certificate chain, PEM; turns TLS on",
-        examples=["/etc/mammolens/node.pem"],
-    )
-    key: Path | None = Field(
-        None,
-        description="key of the certificate, PEM, without passphrase",
-        examples=["/etc/mammolens/node.key"],
-    )
-    authority: Path | None = Field(
-        None,
-        description="authority of the senders' certificates, PEM; then senders must show one",
-        examples=["/etc/mammolens/hospital-ca.pem"],
+    certificate: Path | None = unset("own certificate chain, PEM; turns TLS on", CERT_FILE)
+    key: Path | None = unset("key of the certificate, PEM, without passphrase", KEY_FILE)
+    authority: Path | None = unset(
+        "authority of the senders' certificates, PEM; then senders must show one", CA_FILE
     )
     max_mb: int = Field(8, ge=1, le=32, description="largest message, MiB")
     max_connections: int = Field(16, ge=1, description="connections at a time; more are refused")

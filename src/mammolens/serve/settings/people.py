@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
-from mammolens.serve.settings.web import Section, is_loopback
+from mammolens.serve.settings.section import CA_FILE, Section, check_address, unset
 
 __all__ = ["OidcSettings", "PeopleSettings"]
 
@@ -69,26 +68,12 @@ class OidcSettings(Section):
         description="claim that names the account when a person comes by the provider for the"
         " first time; later on only the provider's own identifier counts",
     )
-    authority: Path | None = Field(
-        None,
-        description="whose certificate the provider has, PEM",
-        examples=["/etc/mammolens/hospital-ca.pem"],
-    )
+    authority: Path | None = unset("whose certificate the provider has, PEM", CA_FILE)
     timeout_s: float = Field(10.0, gt=0, description="seconds that the provider may be silent")
 
     @model_validator(mode="after")
     def _encrypted(self) -> Self:
-        for name in ("issuer", "address"):
-            try:
-                url = urlsplit(getattr(self, name))
-                port = url.port
-            except ValueError as error:
-                raise ValueError(f"oidc.{name} is not an address") from error
-            local = url.scheme == "http" and is_loopback(url.hostname or "")
-            if not url.hostname or port == 0 or url.query or url.fragment or url.username:
-                raise ValueError(f"oidc.{name} is not an address")
-            if url.scheme != "https" and not local:
-                raise ValueError(f"oidc.{name} must begin with https://")
-        if urlsplit(self.address).path not in ("", "/"):
+        check_address("oidc.issuer", self.issuer)
+        if check_address("oidc.address", self.address).path not in ("", "/"):
             raise ValueError("oidc.address is an address without a path")
         return self

@@ -21,6 +21,7 @@ from pydantic_core import PydanticUndefined
 from mammolens import DISCLAIMER, __version__
 from mammolens.errors import ConfigError, StorageError
 from mammolens.serve.settings.node import PREFIX, NodeSettings
+from mammolens.serve.settings.section import model_of
 
 __all__ = ["node_template", "write_template"]
 
@@ -80,7 +81,7 @@ def node_template() -> str:
 
 def _section(model: type[BaseModel], path: str) -> Iterator[str]:
     """Write the keys first: in TOML, a key after a sub-section would belong to it."""
-    fields = {name: (field, _model_of(field)) for name, field in model.model_fields.items()}
+    fields = {name: (field, model_of(field)) for name, field in model.model_fields.items()}
     for name, (field, inside) in fields.items():
         if inside is None:
             yield from ("", *_key(name, field, path))
@@ -173,14 +174,6 @@ def _prose(text: str) -> Iterator[str]:
 def _capital(text: str) -> str:
     """Begin a sentence with a capital letter, unless it begins with an address."""
     return text if "://" in text.split(" ", 1)[0] else f"{text[:1].upper()}{text[1:]}"
-
-
-def _model_of(field: FieldInfo) -> type[BaseModel] | None:
-    """Give the model of a section, also of an optional or repeated one."""
-    for kind in (field.annotation, *get_args(field.annotation)):
-        if get_origin(kind) is None and isinstance(kind, type) and issubclass(kind, BaseModel):
-            return kind
-    return None
 
 
 def _number_of(field: FieldInfo) -> Literal["one", "optional", "many"]:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
-__all__ = [
-    "Section",
-    "UpsSettings",
-    "WatchSettings",
-    "WebSettings",
-    "is_loopback",
-    "secret_key",
-]
+from mammolens.serve.settings.section import (
+    CA_FILE,
+    CERT_FILE,
+    KEY_FILE,
+    Section,
+    is_loopback,
+    unset,
+)
 
-
-class Section(BaseModel):
-    """A section of the settings: read-only, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = ["UpsSettings", "WatchSettings", "WebSettings"]
 
 
 class WebSettings(Section):
@@ -31,15 +26,13 @@ class WebSettings(Section):
     port: int = Field(8080, ge=0, le=65535, description="port that it listens on")
     enabled: bool = Field(True, description="whether the node listens for HTTP")
     tokens: dict[str, SecretStr] = Field({}, description="users, and the bearer token of each")
-    names: tuple[str, ...] = Field(
-        (),
-        description="host names by which it may be called; none: any, or those of loopback",
-        examples=[["node.hospital.example"]],
+    names: tuple[str, ...] = unset(
+        "host names by which it may be called; none: any, or those of loopback",
+        ["node.hospital.example"],
+        default=(),
     )
-    retrievers: tuple[str, ...] = Field(
-        (),
-        description="users of tokens that may search and retrieve the exams of every site",
-        examples=[["ehr"]],
+    retrievers: tuple[str, ...] = unset(
+        "users of tokens that may search and retrieve the exams of every site", ["ehr"], default=()
     )
     max_retrieves: int = Field(
         16, ge=1, description="answers with objects or pictures that are made at a time"
@@ -52,27 +45,15 @@ class WebSettings(Section):
         description="seconds of silence, or below a minimum rate, after which a request ends",
     )
     stop_s: float = Field(30.0, ge=0, description="time for open requests when the node stops")
-    certificate: Path | None = Field(
-        None,
-        description="own certificate chain, PEM; turns TLS on",
-        examples=["/etc/mammolens/node.pem"],
-    )
-    key: Path | None = Field(
-        None,
-        description="key of the certificate, PEM, without passphrase",
-        examples=["/etc/mammolens/node.key"],
-    )
+    certificate: Path | None = unset("own certificate chain, PEM; turns TLS on", CERT_FILE)
+    key: Path | None = unset("key of the certificate, PEM, without passphrase", KEY_FILE)
     proxied: bool = Field(False, description="a proxy in front of it does the TLS")
-    peers: dict[str, str] = Field(
-        {},
-        description="names of DICOMweb servers and their bases: https://USER@HOST/BASE",
-        examples=[{"archive": "https://archive.hospital.example/dicom-web"}],
+    peers: dict[str, str] = unset(
+        "names of DICOMweb servers and their bases: https://USER@HOST/BASE",
+        {"archive": "https://archive.hospital.example/dicom-web"},
+        default={},
     )
-    authority: Path | None = Field(
-        None,
-        description="authority of the peers' certificates, PEM",
-        examples=["/etc/mammolens/hospital-ca.pem"],
-    )
+    authority: Path | None = unset("authority of the peers' certificates, PEM", CA_FILE)
 
     @model_validator(mode="after")
     def _guarded(self) -> Self:
@@ -94,10 +75,8 @@ class WebSettings(Section):
 class WatchSettings(Section):
     """Watched folders, whose files are received."""
 
-    folders: dict[str, Path] = Field(
-        {},
-        description="a name for each folder, and its path",
-        examples=[{"scanner": "/srv/scans"}],
+    folders: dict[str, Path] = unset(
+        "a name for each folder, and its path", {"scanner": "/srv/scans"}, default={}
     )
     settle_s: float = Field(5.0, gt=0, description="time without change until a file is complete")
     patience_s: float = Field(120.0, gt=0, description="wait for the rest of a truncated file")
@@ -129,22 +108,3 @@ class UpsSettings(Section):
     most: int = Field(4, ge=1, description="steps that are performed at the same time")
     poll_s: float = Field(5.0, gt=0, description="seconds between two checks")
     deadline_s: float = Field(3600.0, gt=0, description="limit for a step; then it is canceled")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this host only.
-
-    Examples
-    --------
-    >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-    (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def secret_key(name: str) -> str:
-    """Give the key in ``[secrets]`` of the token or password for a destination."""
-    return name.lower().replace("-", "_")

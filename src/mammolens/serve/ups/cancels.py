@@ -44,7 +44,9 @@ def hearing_cancels(state: NodeState) -> Iterator[None]:
         return
     peer = find_web_peer(name, state.settings)
     # A daemon thread, because a silent server must not keep the node from stopping.
-    thread = threading.Thread(target=_run, args=(state, peer, stop), name="ups-events", daemon=True)
+    thread = threading.Thread(
+        target=_listen, args=(state, peer, stop), name="ups-events", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -53,27 +55,23 @@ def hearing_cancels(state: NodeState) -> Iterator[None]:
         thread.join(JOIN_S)
 
 
-def _run(state: NodeState, peer: Endpoint, stop: threading.Event) -> None:
-    with obeying(stop, 0.0):
-        _listen(state, peer, stop)
-
-
 def _listen(state: NodeState, peer: Endpoint, stop: threading.Event) -> None:
     away = 0
     path = f"/subscribers/{quote(state.settings.dimse.ae_title.strip(), safe='')}"
-    while not stop.is_set():
-        try:
-            with open_channel(peer, path) as channel:
-                logs.event(ROOM, "event_channel", reason="open")
-                away = 0
-                while not stop.is_set():
-                    text = channel.read(LOOK_S)
-                    if text is not None:
-                        _take(state, peer, text, stop)
-        except Exception as error:
-            away += 1
-            logs.event(ROOM, "event_channel", logging.WARNING, error=type(error).__name__)
-            stop.wait(attempts.wait_after(away, state.settings.jobs))
+    with obeying(stop, 0.0):  # the channel is cut as soon as the node stops
+        while not stop.is_set():
+            try:
+                with open_channel(peer, path) as channel:
+                    logs.event(ROOM, "event_channel", reason="open")
+                    away = 0
+                    while not stop.is_set():
+                        text = channel.read(LOOK_S)
+                        if text is not None:
+                            _take(state, peer, text, stop)
+            except Exception as error:
+                away += 1
+                logs.event(ROOM, "event_channel", logging.WARNING, error=type(error).__name__)
+                stop.wait(attempts.wait_after(away, state.settings.jobs))
 
 
 def _take(state: NodeState, peer: Endpoint, text: str, stop: threading.Event) -> None:

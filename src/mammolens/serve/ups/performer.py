@@ -20,8 +20,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
+from pydantic import TypeAdapter
 from pydicom.dataset import Dataset
 
 from mammolens.errors import DeliveryError, MammolensError
@@ -39,6 +41,7 @@ from mammolens.serve.dimse import (
 from mammolens.serve.exchange import Endpoint, obeying
 from mammolens.serve.holdings import FILM, MAMMOGRAPHY, NodeState
 from mammolens.serve.record import STEPS, Step, StepLost, attempts, beating, steps
+from mammolens.serve.threads import running
 from mammolens.serve.ups._outcome import StepOutcome, missing_instances, read_outcome
 from mammolens.serve.ups.cancels import hearing_cancels
 from mammolens.serve.ups.data import (
@@ -86,14 +89,8 @@ def performing(state: NodeState, stop: threading.Event | None = None) -> Iterato
         return
     for name in filter(None, (ups.server, ups.source)):
         _find(state, name)
-    thread = threading.Thread(target=_run, args=(state, stop), name=ROOM)
-    with hearing_cancels(state):
-        thread.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            thread.join()
+    with hearing_cancels(state), running(ROOM, stop, partial(_run, state, stop)):
+        yield
 
 
 def perform_steps(state: NodeState) -> int:
@@ -215,7 +212,7 @@ def _end(state: NodeState, server: StepServer, step: Step) -> Step | None:
         # This process was killed before it entered the end, or somebody else ended the step.
         return _finish(state, step, reached.lower(), work.get("reason"))
     reason = Reason[work["reason"]] if work.get("reason") else None
-    outputs = [_output(given) for given in work["outputs"]]
+    outputs = TypeAdapter(list[Output]).validate_python(work["outputs"])
     ended = datetime.fromisoformat(work["ended"])
     data = final_report(state.settings.ups.station, step.created_at, ended, outputs)
     if reason is not None:
@@ -329,14 +326,7 @@ def _find(state: NodeState, name: str) -> Endpoint | Peer:
 
 
 def _inputs(step: Step) -> list[StepInput]:
-    lists = ("instances", "ae_titles", "urls")
-    given = step.work["inputs"]
-    return [StepInput(**{**one, **{name: tuple(one[name]) for name in lists}}) for one in given]
-
-
-def _output(given: Mapping[str, Any]) -> Output:
-    places = {key: tuple(given[key]) for key in ("ae_titles", "urls")}
-    return Output(**{**given, **places})
+    return TypeAdapter(list[StepInput]).validate_python(step.work["inputs"])
 
 
 def _said(error: Exception) -> str:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from mammolens._outlines import outline
 from mammolens.core import Geometry, ImagePrediction, Prediction, turn_box
-from mammolens.sinks.results_json import fusion_record
+from mammolens.sinks.results_json import densities_record, fusion_record
 
 __all__ = ["ai_overlay", "map_grid"]
 
@@ -32,6 +32,7 @@ def ai_overlay(prediction: Prediction) -> dict[str, Any]:
         "malignant": prediction.scores.malignant,
         "prevalence": prediction.prevalence,
         "fusion": fusion_record(prediction.fusion),
+        "density": densities_record(prediction),
         "images": [_image_result(image) for image in prediction.images],
     }
 

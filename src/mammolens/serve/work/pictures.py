@@ -33,6 +33,7 @@ from mammolens.serve.record import (
     ExamHeader,
     PictureState,
     enter_header,
+    read_as,
 )
 from mammolens.serve.viewer import Found, banner_of, image_facts, pack, refused_facts
 from mammolens.serve.work.stored_objects import StoredFile, check_store
@@ -120,13 +121,7 @@ def claim_pictures(database: Database) -> list[PictureTask]:
             PICTURES.update().where(PICTURES.c.instance_id.in_(lost)).values(**failed)
         )
     return [
-        PictureTask(
-            row.instance_id,
-            row.exam_id,
-            row.object,
-            row.sop_instance_uid,
-            row.attempts + 1 >= MOST_ATTEMPTS,
-        )
+        read_as(PictureTask, row, digest=row.object, last=row.attempts + 1 >= MOST_ATTEMPTS)
         for row in rows
         if row.instance_id not in lost
     ]

@@ -6,7 +6,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -15,6 +14,7 @@ from mammolens.monitor import ExamValues
 from mammolens.serve.holdings import Store, Stored
 from mammolens.serve.monitoring import enter_result
 from mammolens.serve.record import (
+    DELIVERIES,
     EXAMS,
     FILES,
     INSTANCES,
@@ -24,14 +24,16 @@ from mammolens.serve.record import (
     Database,
     Role,
     Verdict,
+    WorkState,
     audit,
     doubt_verdict,
     enter_verdict,
+    insert_once,
     leases,
+    read_as,
 )
 from mammolens.serve.settings import RouteSettings
 from mammolens.serve.work.queue import Job
-from mammolens.serve.work.result_deliveries import earlier_deliveries, enter_delivery
 
 __all__ = [
     "ExamInputs",
@@ -159,21 +161,9 @@ def read_inputs(database: Database, job: Job) -> ExamInputs:
     return ExamInputs(
         exam.study_instance_uid,
         exam.patient_id,
-        tuple(_stored(row) for row in rows),
+        tuple(read_as(StoredInstance, row, role=Role(row.role)) for row in rows),
         identities,
         exam.accession_number,
-    )
-
-
-def _stored(row: sa.Row[Any]) -> StoredInstance:
-    return StoredInstance(
-        row.digest,
-        Role(row.role),
-        row.sop_instance_uid,
-        row.reason,
-        row.sop_class_uid,
-        row.series_instance_uid,
-        row.view,
     )
 
 
@@ -250,7 +240,7 @@ def commit_result(
         _enter_overlay(connection, job.exam_id, int(result_id), outcome.overlay)
         if revision == 1 and outcome.watched is not None:
             enter_result(database, connection, job.exam_id, int(result_id), outcome.watched)
-        routes_before, sent = earlier_deliveries(connection, job.exam_id)
+        routes_before, sent = _earlier_deliveries(connection, job.exam_id)
         for file in files:
             file_id = _enter_file(connection, int(result_id), file)
             store.require(file.stored.digest)
@@ -258,7 +248,7 @@ def commit_result(
                 if (file.sop_instance_uid, route.name) in sent:
                     continue
                 if route.wants(file.sink, outcome.category, revision, route.name in routes_before):
-                    enter_delivery(database, connection, job, file_id, revision, route.name)
+                    _enter_delivery(database, connection, job, file_id, revision, route.name)
         detail = {
             "category": outcome.category.value,
             "files": len(files),
@@ -301,3 +291,49 @@ def _enter_file(connection: sa.Connection, result_id: int, file: ResultFile) -> 
         "sop_instance_uid": file.sop_instance_uid,
     }
     return int(connection.execute(FILES.insert().values(row).returning(FILES.c.id)).scalar_one())
+
+
+def _earlier_deliveries(
+    connection: sa.Connection, exam_id: int
+) -> tuple[frozenset[str], frozenset[tuple[str, str]]]:
+    """Give the routes of earlier results of an exam, and the objects that each route has or gets.
+
+    If a route sent a result, it also sends its correction. An object that did not change keeps its
+    UID and is sent only once.
+    """
+    rows = connection.execute(
+        sa.select(DELIVERIES.c.route, DELIVERIES.c.state, FILES.c.sop_instance_uid)
+        .join(FILES, FILES.c.id == DELIVERIES.c.file_id)
+        .where(DELIVERIES.c.exam_id == exam_id)
+    ).all()
+    objects = [row for row in rows if row.sop_instance_uid and row.state != WorkState.DEAD.value]
+    return (
+        frozenset(row.route for row in rows),
+        frozenset((row.sop_instance_uid, row.route) for row in objects),
+    )
+
+
+def _enter_delivery(
+    database: Database,
+    connection: sa.Connection,
+    job: Job,
+    file_id: int,
+    revision: int,
+    route: str,
+) -> None:
+    """Queue one file of a result for one route."""
+    now = database.now(connection)
+    insert_once(
+        connection,
+        DELIVERIES,
+        {
+            "file_id": file_id,
+            "exam_id": job.exam_id,
+            "revision": revision,
+            "route": route,
+            "state": WorkState.QUEUED.value,
+            "attempts": 0,
+            "not_before": now,
+            "created_at": now,
+        },
+    )

@@ -157,15 +157,10 @@ def _show_one(state: NodeState, child: Child, task: PictureTask) -> None:
     try:
         enter_pictures(state.database, state.received, child.show([task], PICTURES_S))
     except Exception as error:
-        if _is_of_disk(error):
+        if explain(error).own_errno is not None:  # our own disk or database: it is made later
             return
         give_up_pictures(state.database, [task])
         child.start()
-
-
-def _is_of_disk(error: Exception) -> bool:
-    """Whether our own disk or database failed, so that the preview is made later."""
-    return explain(error).own_errno is not None
 
 
 def _claim_next(state: NodeState, child: Child, name: str) -> Job | None:

@@ -41,9 +41,9 @@ __all__ = [
     "note_listed",
     "overlay_of",
     "prior_ids",
+    "read_ai_beside",
     "read_artefact",
     "read_exam",
-    "read_fusion_result",
     "read_overlay",
     "read_preview",
 ]
@@ -193,8 +193,8 @@ def read_overlay(state: NodeState, person: Person, exam_id: int) -> dict[str, An
     return overlay
 
 
-def read_fusion_result(state: NodeState, person: Person, exam_id: int) -> dict[str, Any] | None:
-    """Read how clinical data changed the score; ``None`` if the AI is hidden, or had no fusion.
+def read_ai_beside(state: NodeState, person: Person, exam_id: int) -> dict[str, Any]:
+    """Read the AI's fusion and density; empty if the AI is hidden, or there is neither.
 
     Raises
     ------
@@ -204,9 +204,10 @@ def read_fusion_result(state: NodeState, person: Person, exam_id: int) -> dict[s
     with state.database.read() as connection:
         visible_exam(connection, person, exam_id)
         if not may_see_ai(connection, person, exam_id):
-            return None
-        found: dict[str, Any] | None = (overlay_of(connection, exam_id) or {}).get("fusion")
-    if found is not None:
+            return {}
+        overlay = overlay_of(connection, exam_id) or {}
+    found = {name: overlay[name] for name in ("fusion", "density") if overlay.get(name)}
+    if found:
         with state.database.write() as connection:
             note_ai_shown(state.database, connection, person, exam_id)
     return found

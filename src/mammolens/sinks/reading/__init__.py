@@ -5,11 +5,16 @@ Unlike a sink's, these results are final, and name the person who signed.
 
 from __future__ import annotations
 
-from mammolens.sinks.reading.document import Document, make_document
+from mammolens.sinks.reading.document import (
+    Document,
+    make_document,
+    page_policy,
+    reading_page,
+    reading_pdf,
+)
 from mammolens.sinks.reading.fhir import reading_fhir
 from mammolens.sinks.reading.gsps import presentation_states
 from mammolens.sinks.reading.hl7 import reading_hl7
-from mammolens.sinks.reading.printed import page_policy, reading_page, reading_pdf
 from mammolens.sinks.reading.sr import reading_report
 from mammolens.sinks.reading.words import LANGUAGES, wording
 

@@ -15,8 +15,6 @@ from mammolens.sinks._dicom_values import is_image_class, lacking_identifier
 from mammolens.sinks._messages import identity_of
 from mammolens.wording import printable
 
-__all__ = ["complete", "corners", "identifiers", "person_name", "referable", "tip"]
-
 _BY_HAND: Final = "Reading by a person"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from mammolens.readings import Descriptors, SignedReading
-from mammolens.sinks._dicom_codes import Code
+from mammolens.sinks._dicom_codes import COMPOSITION, COMPOSITIONS, Code
 
 __all__ = [
     "ASSESSMENT",
@@ -50,14 +50,6 @@ ASSESSMENTS: Final = {
     "6": Code("MA.II.A.5.6", "BI", "6 - Known biopsy proven malignancy"),
 }
 """CID 6027."""
-COMPOSITION: Final = _dcm("111006", "Breast composition")
-COMPOSITIONS: Final = {
-    "a": _sct("129716005", "Almost entirely fat"),
-    "b": _sct("129717001", "Scattered fibroglandular densities"),
-    "c": _sct("129718006", "Heterogeneously dense"),
-    "d": _sct("129719003", "Extremely dense"),
-}
-"""CID 6000."""
 RECALL: Final = Code("RECALL", _OURS, "Patient is recalled")
 YES: Final = _sct("373066001", "Yes")
 NO: Final = _sct("373067005", "No")

@@ -1,12 +1,32 @@
-"""A report of a signed reading for the referring doctor, as data: page and print lay it out."""
+"""A report of a signed reading for the referring doctor: as data, as a page and as a PDF.
+
+Page and PDF lay out the same data. The page holds its pictures and its style itself, runs no script
+and loads nothing. Its style is allowed by its hash (`page_policy`), so that text of a header could
+do no harm even unescaped.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import hashlib
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib import resources
+from typing import Any, Final
 
-from mammolens.readings import SignedReading
-from mammolens.sinks.reading.pictures import Picture, draw_pictures
-from mammolens.sinks.reading.sentences import (
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from mammolens._lettering import encode_rgb
+from mammolens._pages import FONTS, templates, typeset
+from mammolens.core import Display, Mammogram, Source
+from mammolens.errors import InputError
+from mammolens.preprocess import make_display
+from mammolens.readings import Mark, MarkShape, SignedReading
+from mammolens.sinks.reading._common import corners, tip
+from mammolens.sinks.reading.words import (
+    Wording,
     about_marks,
     advice,
     ai_sentences,
@@ -14,9 +34,19 @@ from mammolens.sinks.reading.sentences import (
     mark_words,
     signature,
 )
-from mammolens.sinks.reading.words import Wording
 
-__all__ = ["Document", "Figure", "Section", "Table", "make_document"]
+__all__ = [
+    "Document",
+    "Figure",
+    "Picture",
+    "Section",
+    "Table",
+    "draw_pictures",
+    "make_document",
+    "page_policy",
+    "reading_page",
+    "reading_pdf",
+]
 
 
 @dataclass(frozen=True)
@@ -149,3 +179,141 @@ def _name(dicom: str | None) -> str:
     group = (dicom or "").split("=")[0]
     family, given, middle, prefix, suffix = [*group.split("^"), *([""] * 5)][:5]
     return " ".join(filter(None, (prefix, given, middle, family, suffix)))
+
+
+LONGEST_PX: Final = 900
+"""As large as a preview: enough to see where a mark is, not to read from."""
+_INK: Final = (255, 214, 0)
+_EDGE: Final = (0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A view as PNG, and the numbers of the marks on it."""
+
+    source: Source
+    png: bytes
+    numbers: tuple[int, ...]
+
+
+def draw_pictures(reading: SignedReading) -> Iterator[Picture]:
+    """Draw every picture of a reading that was decoded and shows something."""
+    for source in reading.images:
+        mammogram = reading.pictures.get(str(source.ref.sop_instance_uid))
+        if mammogram is None:
+            continue
+        try:
+            display = make_display(mammogram, mammogram.photometric, LONGEST_PX)
+        except InputError:
+            continue
+        marks = reading.marks_on(source)
+        picture = _drawn(display, mammogram, marks)
+        yield Picture(source, encode_rgb(picture), tuple(number for number, _ in marks))
+
+
+def _drawn(
+    display: Display, mammogram: Mammogram, marks: list[tuple[int, Mark]]
+) -> npt.NDArray[np.uint8]:
+    picture = np.repeat(display.pixels[..., None], 3, axis=2)
+    down, across = display.scale
+    assert mammogram.pixels.ndim == 2
+    for number, mark in marks:
+        for ink, width in ((_EDGE, 4), (_INK, 2)):
+            _draw(picture, mark, (across, down), ink, width)
+            _number(picture, number, mark, (across, down), ink, width)
+    return picture
+
+
+def _draw(
+    picture: npt.NDArray[np.uint8],
+    mark: Mark,
+    scale: tuple[float, float],
+    ink: tuple[int, int, int],
+    width: int,
+) -> None:
+    points = [_place(point, scale) for point in mark.points_source_px]
+    if mark.shape is MarkShape.ELLIPSE:
+        left, top, right, bottom = corners(mark)
+        middle = _place(((left + right) / 2, (top + bottom) / 2), scale)
+        axes = round((right - left) / 2 * scale[0]), round((bottom - top) / 2 * scale[1])
+        cv2.ellipse(picture, middle, axes, 0, 0, 360, ink, width, cv2.LINE_AA)
+    elif mark.shape is MarkShape.ARROW:
+        cv2.arrowedLine(picture, points[0], points[1], ink, width, cv2.LINE_AA, tipLength=0.2)
+    elif mark.shape is MarkShape.LENGTH:
+        cv2.line(picture, points[0], points[1], ink, width, cv2.LINE_AA)
+    elif mark.shape is MarkShape.POINT:
+        cv2.circle(picture, points[0], 8, ink, width, cv2.LINE_AA)
+
+
+def _number(
+    picture: npt.NDArray[np.uint8],
+    number: int,
+    mark: Mark,
+    scale: tuple[float, float],
+    ink: tuple[int, int, int],
+    width: int,
+) -> None:
+    """Write the number beside a mark, within the picture."""
+    _, _, right, bottom = corners(mark)
+    beside = {MarkShape.ELLIPSE: (right, bottom), MarkShape.ARROW: mark.points_source_px[0]}
+    x, y = _place(beside.get(mark.shape, tip(mark)), scale)
+    rows, columns = picture.shape[:2]
+    at = min(max(x + 10, 4), columns - 34), min(max(y + 10, 24), rows - 6)
+    cv2.putText(picture, str(number), at, cv2.FONT_HERSHEY_SIMPLEX, 0.8, ink, width, cv2.LINE_AA)
+
+
+def _place(point: tuple[float, float], scale: tuple[float, float]) -> tuple[int, int]:
+    return round(point[0] * scale[0]), round(point[1] * scale[1])
+
+
+_HERE: Final = "mammolens.sinks.reading"
+
+
+def reading_page(reading: SignedReading, say: Wording) -> bytes:
+    """Give the report of a reading as an HTML page (UTF-8)."""
+    from markupsafe import Markup
+
+    document = make_document(reading, say)
+    figures = [
+        {"caption": one.caption, "data": base64.b64encode(one.png).decode("ascii")}
+        for one in document.figures
+    ]
+    page = templates(_HERE).get_template("report.html")
+    made = page.render(document=document, figures=figures, style=Markup(_style()))
+    return made.encode("utf-8")
+
+
+def reading_pdf(reading: SignedReading, say: Wording) -> bytes:
+    """Give the report of a reading as a tagged PDF.
+
+    Raises
+    ------
+    ImportError
+        The extra ``report`` is not installed.
+    """
+    document = make_document(reading, say)
+    files = {f"{number}.png": one.png for number, one in enumerate(document.figures)}
+    template = (resources.files(_HERE) / "report.typ").read_bytes()
+    return typeset(template, _data(document), files)
+
+
+def page_policy() -> str:
+    """Give the Content-Security-Policy that the page needs: its own style and pictures alone."""
+    hashed = base64.b64encode(hashlib.sha256(_style().encode("utf-8")).digest()).decode("ascii")
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{hashed}'; base-uri 'none';"
+        " form-action 'none'; frame-ancestors 'none'; sandbox"
+    )
+
+
+def _data(document: Document) -> dict[str, Any]:
+    values = asdict(document) | {"fonts": FONTS}
+    values["figures"] = [
+        {"file": f"{number}.png", "caption": one.caption}
+        for number, one in enumerate(document.figures)
+    ]
+    return values
+
+
+def _style() -> str:
+    return (resources.files(_HERE) / "report.css").read_text("utf-8")

@@ -9,20 +9,18 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.readings import SignedReading
 from mammolens.sinks import Artefact
 from mammolens.sinks._dicom_codes import Code
 from mammolens.sinks._fhir_parts import (
-    DCM,
     HL7,
-    SCT,
     SITES,
     STUDY_REPORT,
     Json,
     coding,
+    concept,
     imaging_study,
     known,
     reference,
@@ -31,18 +29,10 @@ from mammolens.sinks._fhir_parts import (
 )
 from mammolens.sinks._messages import ExamIdentity, identity_of
 from mammolens.sinks.reading import codes as birads
-from mammolens.sinks.reading.sentences import ai_sentences, mark_words, signature
-from mammolens.sinks.reading.words import Wording
+from mammolens.sinks.reading.words import Wording, ai_sentences, mark_words, signature
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["reading_bundle", "reading_fhir"]
-
-_SYSTEMS: Final = {
-    "SCT": SCT,
-    "DCM": DCM,
-    "BI": "https://www.acr.org/birads",
-    "99MAMMOLENS": "urn:mammolens:codes",
-}
 
 
 def reading_fhir(reading: SignedReading, say: Wording) -> Artefact:
@@ -124,11 +114,7 @@ class _Writer:
 
     def _observations(self) -> Iterator[Json]:
         answer = self._reading.answer
-        sides = (
-            (Laterality.RIGHT, answer.assessments.right.birads, answer.density.right),
-            (Laterality.LEFT, answer.assessments.left.birads, answer.density.left),
-        )
-        for side, category, density in sides:
+        for side, category, density in answer.breasts():
             if category is not None:
                 value = birads.ASSESSMENTS[category]
                 yield self._observed(birads.ASSESSMENT, value, side, "birads")
@@ -143,7 +129,7 @@ class _Writer:
             yield self._put("Observation", said | {"valueString": words}, f"mark {number}")
 
     def _observed(self, name: Code, value: Code, side: Laterality | None, what: str) -> Json:
-        said = self._said(name, side) | {"valueCodeableConcept": _concept(value)}
+        said = self._said(name, side) | {"valueCodeableConcept": concept(value)}
         return self._put("Observation", said, what, side.value if side else "")
 
     def _said(self, name: Code, side: Laterality | None) -> Json:
@@ -151,7 +137,7 @@ class _Writer:
         return {
             "status": status,
             "category": [{"coding": [coding((f"{HL7}observation-category", "imaging", ""))]}],
-            "code": _concept(name),
+            "code": concept(name),
             "subject": subject(self._identity),
             "effectiveDateTime": study_day(self._identity),
             "issued": self.signed,
@@ -184,9 +170,5 @@ class _Writer:
             "result": results,
             "imagingStudy": [self._link("ImagingStudy")],
             "conclusion": " ".join(filter(None, words)),
-            "conclusionCode": [_concept(birads.ASSESSMENTS[one]) for one in coded if one],
+            "conclusionCode": [concept(birads.ASSESSMENTS[one]) for one in coded if one],
         }
-
-
-def _concept(code: Code) -> Json:
-    return {"coding": [coding((_SYSTEMS[code.scheme], code.value, code.meaning))]}

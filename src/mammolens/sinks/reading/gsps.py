@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from pydicom.dataset import Dataset
 
-from mammolens.core import Mammogram, Photometric, Source
+from mammolens.core import Mammogram, Source
 from mammolens.errors import InputError
 from mammolens.images.dicom.pydicom_warnings import quiet_pydicom
 from mammolens.readings import Mark, MarkShape, SignedReading
 from mammolens.sinks import Artefact
 from mammolens.sinks._dicom_common import dicom_file, image_dataset
-from mammolens.sinks._presentation import aspect_ratio, take_greys
+from mammolens.sinks._presentation import presentation_state, take_greys
 from mammolens.sinks.reading._common import complete, corners, identifiers, person_name, tip
 from mammolens.wording import DISCLAIMER, printable, view_name
 
@@ -64,45 +64,24 @@ def presentation_states(reading: SignedReading) -> Iterator[Artefact]:
 
 def _state(reading: SignedReading, source: Source, picture: Mammogram, number: int) -> Dataset:
     """Make the presentation state of one image (PS3.3 A.33.1)."""
-    import highdicom as hd
-
     rows, columns = picture.pixels.shape
     image = image_dataset(source, (rows, columns), picture.photometric)
     take_greys(image, source.header, picture.voi, picture.ref.path)
-    numbered = [
-        (place, mark)
-        for place, mark in enumerate(reading.answer.findings, start=1)
-        if mark.image == source.ref.sop_instance_uid
-    ]
-    layer = hd.pr.GraphicLayer(
-        "READER", order=1, description=DISCLAIMER, display_color=hd.color.CIELabColor(85, 0, 80)
-    )
-    annotation = hd.pr.GraphicAnnotation(
-        referenced_images=[image],
-        graphic_layer=layer,
-        graphic_objects=[shape for _, mark in numbered for shape in _shapes(mark)] or None,
-        text_objects=[_text(place, mark) for place, mark in numbered],
-    )
-    inverse = picture.photometric is Photometric.MONOCHROME1
+    numbered = reading.marks_on(source)
     content = repr([mark.model_dump_json() for _, mark in numbered])
     uid = str(source.ref.sop_instance_uid)
-    made: Dataset = hd.pr.GrayscaleSoftcopyPresentationState(
-        referenced_images=[image],
+    made = presentation_state(
+        image,
+        source.ref,
+        picture.photometric,
+        "READER",
+        [shape for _, mark in numbered for shape in _shapes(mark)],
+        [_text(place, mark) for place, mark in numbered],
         content_label="READER_MARKS",
         content_description=printable(reading.banner)[:64] or DISCLAIMER,
         content_creator_name=person_name(reading.observer.name) or "unnamed",
-        graphic_layers=[layer],
-        graphic_annotations=[annotation],
-        presentation_lut_transformation=hd.PresentationLUTTransformation(
-            presentation_lut_shape="INVERSE" if inverse else "IDENTITY"
-        ),
         **identifiers("reading-pr", reading, source.ref, number, uid, content),
     )
-    (area,) = made.DisplayedAreaSelectionSequence
-    del area.PixelOriginInterpretation
-    area.PresentationPixelAspectRatio = aspect_ratio(source.ref.pixel_aspect)
-    if source.ref.laterality is not None:
-        made.Laterality = source.ref.laterality.value
     return complete(made, "reading-pr", source, reading)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mammolens import __version__
+from mammolens.core import Laterality
 from mammolens.readings import SignedReading
 from mammolens.sinks import Artefact
 from mammolens.sinks._dicom_codes import Code
@@ -18,8 +19,7 @@ from mammolens.sinks._dicom_values import date, time
 from mammolens.sinks._hl7_segments import STUDY_REPORT, escape, lines, msh, pid, result, segment
 from mammolens.sinks._messages import ExamIdentity, identity_of
 from mammolens.sinks.reading import codes as birads
-from mammolens.sinks.reading.sentences import advice, ai_sentences, mark_words, signature
-from mammolens.sinks.reading.words import Wording
+from mammolens.sinks.reading.words import Wording, advice, ai_sentences, mark_words, signature
 from mammolens.wording import DISCLAIMER
 
 __all__ = ["reading_hl7", "reading_message"]
@@ -83,11 +83,8 @@ def _observations(reading: SignedReading, say: Wording, status: str) -> Iterator
 
 def _results(reading: SignedReading, say: Wording, status: str) -> Iterator[dict[int, str]]:
     answer = reading.answer
-    sides = (
-        ("right", answer.assessments.right.birads, answer.density.right),
-        ("left", answer.assessments.left.birads, answer.density.left),
-    )
-    for side, category, density in sides:
+    for laterality, category, density in answer.breasts():
+        side = "right" if laterality is Laterality.RIGHT else "left"
         if category is not None:
             value = _coded(birads.ASSESSMENTS[category])
             yield result("CWE", _named(birads.ASSESSMENT, side), value, status)

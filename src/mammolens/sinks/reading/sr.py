@@ -114,10 +114,7 @@ def _groups(reading: SignedReading, sources: Sequence[Source]) -> Iterator[Any]:
     added = [f"{one.author}, {one.created:%Y-%m-%d}: {one.text}" for one in reading.additions]
     words = [*birads.status_words(reading), answer.comment, answer.urgent, *added]
     yield _with_words(whole, words)
-    for side, category, density in (
-        (Laterality.RIGHT, answer.assessments.right.birads, answer.density.right),
-        (Laterality.LEFT, answer.assessments.left.birads, answer.density.left),
-    ):
+    for side, category, density in answer.breasts():
         said = []
         if category is not None:
             said.append(_said(birads.ASSESSMENT, birads.ASSESSMENTS[category]))
@@ -141,11 +138,8 @@ def _marked(mark: Mark, source: Source, number: int) -> Any:
     from highdicom import sr
 
     kind, points = _region(mark)
-    said = (
-        [_said(*pair) for pair in birads.descriptor_codes(mark.descriptors)]
-        if (mark.descriptors)
-        else []
-    )
+    described = birads.descriptor_codes(mark.descriptors) if mark.descriptors else []
+    said = [_said(*pair) for pair in described]
     if mark.birads is not None:
         said.append(_said(birads.ASSESSMENT, birads.ASSESSMENTS[mark.birads]))
     is_word = mark.shape in (MarkShape.TEXT, MarkShape.LENGTH) and mark.descriptors is None

@@ -1,4 +1,4 @@
-/** Resizing as `mammolens.preprocess.resizing`: by area if the picture shrinks, else bilinearly. */
+/** Resizing as `mammolens.preprocess.grey`: by area if the picture shrinks, else bilinearly. */
 
 import { rint } from "../numbers";
 import type { Numbers, Plane } from "../types";

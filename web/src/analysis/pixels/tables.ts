@@ -1,4 +1,4 @@
-/** Compares a look-up table with its own descriptor, as `mammolens.images.table_trust`. */
+/** Compares a look-up table with its own descriptor, as `mammolens.images.dicom.luts`. */
 
 import { extent } from "../numbers";
 import { type Caution, doubt } from "../types";

@@ -64,10 +64,23 @@ export interface Fusion {
   readonly missing: readonly string[];
 }
 
+type DensityCategory = "a" | "b" | "c" | "d";
+
+/** BI-RADS density by the AI; a null category means that it is not sure. */
+export interface AiDensity {
+  readonly category: DensityCategory | null;
+  readonly source: string;
+  readonly breasts: readonly {
+    readonly laterality: "L" | "R";
+    readonly category: DensityCategory | null;
+  }[];
+}
+
 export interface Clinical {
   readonly items: readonly ClinicalItem[];
   readonly unknown: readonly string[];
   readonly fields: readonly ClinicalField[];
   readonly cautions: readonly string[];
   readonly fusion: Fusion | null;
+  readonly density: AiDensity | null;
 }

@@ -121,7 +121,7 @@ const OPPOSITE: Record<string, string> = { A: "P", P: "A", L: "R", R: "L", H: "F
 const AXIS: Record<string, string> = { A: "AP", P: "AP", L: "LR", R: "LR", H: "HF", F: "HF" };
 const FROM_ABOVE: ReadonlySet<ViewPosition | null> = new Set(["CC", "XCCL", "XCCM", "FB", "CV"]);
 
-/** The same rules as `mammolens.images.dicom.orientation.stated_orientation`. */
+/** The same rules as `mammolens.images.dicom.header.stated_orientation`. */
 function statedUpright(
   stated: readonly [string, string] | null,
   laterality: Laterality | null,

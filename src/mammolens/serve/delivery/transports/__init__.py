@@ -8,10 +8,11 @@ status codes and words of our own. It never quotes the destination, whose text m
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ __all__ = [
     "Target",
     "Transport",
     "Verdict",
+    "judge_status",
     "open_transport",
     "parse_target",
 ]
@@ -40,6 +42,17 @@ _CARRIED: Final = {
     "mllp": "x-application/hl7-v2+er7",
 }
 """The media type that each protocol can send; a folder takes any."""
+_SESSIONS: Final[Mapping[Protocol, tuple[str, str]]] = {
+    "dimse": ("cstore", "store_session"),
+    "stow": ("stow", "stow_session"),
+    "fhir": ("fhir_rest", "fhir_session"),
+    "mllp": ("mllp", "mllp_session"),
+    "folder": ("folder", "folder_session"),
+}
+"""Module and function that open a session, imported when a route needs them."""
+_TAKEN: Final = frozenset({0x0000, 0x0001, 0x0107, 0x0111, 0x0116})
+_LATER: Final = frozenset({0x0110, 0x0210, 0x0213, 0xFE00})
+"""DICOM statuses of files that are taken, and that may be taken later (see `judge_status`)."""
 
 
 class Verdict(Enum):
@@ -140,28 +153,26 @@ def open_transport(route: RouteSettings, settings: NodeSettings) -> Transport:
             keyword="commitment",
             remedy="Leave it out, or send to dicom://AE@HOST:PORT",
         )
-    return Transport(target, _session_of(target.protocol))
+    module, function = _SESSIONS[target.protocol]
+    return Transport(target, getattr(import_module(f"{__name__}.{module}"), function))
 
 
-def _session_of(protocol: Protocol) -> OpenSession:
-    match protocol:
-        case "dimse":
-            from mammolens.serve.delivery.transports.cstore import store_session
+def judge_status(status: int) -> Verdict:
+    """Judge a status of C-STORE, or a failure reason of STOW-RS.
 
-            return store_session
-        case "stow":
-            from mammolens.serve.delivery.transports.stow import stow_session
+    A duplicate (0111) counts as taken: our UIDs are computed from the content, so the destination
+    has this object. Warnings count as taken. Out of resources (A7xx) and a failure without a reason
+    (0110) may pass; other failures stay.
 
-            return stow_session
-        case "fhir":
-            from mammolens.serve.delivery.transports.fhir_rest import fhir_session
+    Source: PS3.4 table B.2-1, PS3.7 annex C, PS3.18 annex I.2.2.
 
-            return fhir_session
-        case "mllp":
-            from mammolens.serve.delivery.transports.mllp import mllp_session
-
-            return mllp_session
-        case "folder":
-            from mammolens.serve.delivery.transports.folder import folder_session
-
-            return folder_session
+    Examples
+    --------
+    >>> [judge_status(s).value for s in (0x0000, 0xB007, 0x0111, 0xA700, 0xA900, 0xC123)]
+    ['taken', 'taken', 'taken', 'later', 'never', 'never']
+    """
+    if status in _TAKEN or 0xB000 <= status <= 0xBFFF:
+        return Verdict.TAKEN
+    if status in _LATER or 0xA700 <= status <= 0xA7FF:
+        return Verdict.LATER
+    return Verdict.NEVER

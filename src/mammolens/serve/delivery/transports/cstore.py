@@ -21,8 +21,7 @@ from pynetdicom.association import Association
 
 from mammolens.errors import DeliveryError, StorageError
 from mammolens.serve.delivery.outbox import Delivery
-from mammolens.serve.delivery.transports import Answer, Parcel, Send, Verdict
-from mammolens.serve.delivery.transports._dicom_status import judge_status
+from mammolens.serve.delivery.transports import Answer, Parcel, Send, Verdict, judge_status
 from mammolens.serve.delivery.transports._target import Target
 from mammolens.serve.dimse import CONTEXT, associated
 

@@ -11,8 +11,7 @@ import json
 from typing import Any, Final
 
 from mammolens.serve.delivery.outbox import Delivery
-from mammolens.serve.delivery.transports import Answer, Verdict
-from mammolens.serve.delivery.transports._dicom_status import judge_status
+from mammolens.serve.delivery.transports import Answer, Verdict, judge_status
 from mammolens.serve.delivery.transports._http import http_session, judge_http, post
 from mammolens.serve.exchange import HttpAnswer, HttpClient
 

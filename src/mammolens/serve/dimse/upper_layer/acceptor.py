@@ -28,7 +28,7 @@ from mammolens.serve.dimse.upper_layer.provider import UpperLayer, furnish
 from mammolens.serve.dimse.upper_layer.sockets import PduSocket
 from mammolens.serve.exchange import handshake
 
-__all__ = ["AcceptorServer", "Refused"]
+__all__ = ["AcceptorServer", "NoteRefused"]
 
 ROOM: Final = "scp"
 SPARE_CONNECTIONS: Final = 64
@@ -38,7 +38,7 @@ HANDLES: Final = 4
 OTHER_HANDLES: Final = 512
 """File handles of the rest of the process: HTTP, database, deliveries, libraries."""
 
-Refused: TypeAlias = Callable[[str, str], None]
+NoteRefused: TypeAlias = Callable[[str, str], None]
 """Called with the address of a peer, and the reason why its connection was refused."""
 
 
@@ -78,12 +78,12 @@ class AcceptorServer(ThreadedAssociationServer):
         begin: Begin,
         max_bytes: int,
         max_connections: int,
-        refused: Refused,
+        refused: NoteRefused,
     ) -> None:
         self.tls, self.begin, self.max_bytes, self.refused = tls, begin, max_bytes, refused
         _allow_handles(HANDLES * (max_connections + SPARE_CONNECTIONS) + OTHER_HANDLES)
         self.places = threading.BoundedSemaphore(max_connections + SPARE_CONNECTIONS)
-        handlers = [*(evt_handlers or []), (evt.EVT_FSM_TRANSITION, _end_unheard)]
+        handlers = [*(evt_handlers or []), (evt.EVT_FSM_TRANSITION, _end_if_peer_left)]
         ThreadedAssociationServer.__init__(
             self, ae, address, ae_title, contexts, ssl_context, handlers, _Handler
         )
@@ -177,7 +177,7 @@ class _Handler(RequestHandler):
         return association
 
 
-def _end_unheard(event: evt.Event) -> None:
+def _end_if_peer_left(event: evt.Event) -> None:
     """End an association at once if its peer left before it requested one."""
     if event.next_state == "Sta1" and event.assoc.requestor.primitive is None:
         upper_layer = event.assoc.dul

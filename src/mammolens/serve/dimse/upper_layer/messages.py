@@ -91,7 +91,8 @@ class ReceivedData(BytesIO):
             if not began:
                 self.draft = self.begin()
             kept = self.draft is not None or self.error is not None
-            if self.size > (_longest(self.max_bytes) if kept else LONGEST_MESSAGE):
+            longest = max(LONGEST_PASSED_OVER, 2 * self.max_bytes)
+            if self.size > (longest if kept else LONGEST_MESSAGE):
                 raise ValueError("the message does not end")
             if (kept and self.is_too_long) or self.error:
                 self.discard()
@@ -108,10 +109,6 @@ class ReceivedData(BytesIO):
         """Delete the draft."""
         if self.draft is not None:
             self.draft.discard()
-
-
-def _longest(max_bytes: int) -> int:
-    return max(LONGEST_PASSED_OVER, 2 * max_bytes)
 
 
 class DataPdu(P_DATA_TF):

@@ -1,7 +1,7 @@
 /** What is known of the patient beside the pictures, and a form to state it. */
 
 import { useState } from "react";
-import type { Clinical, ExamDetail, Fusion } from "../../api/types";
+import type { AiDensity, Clinical, ExamDetail, Fusion } from "../../api/types";
 import { worksOn } from "../../logic/rights";
 import { dateWords } from "../../logic/times";
 import type { AppKey } from "../../messages/text";
@@ -28,6 +28,7 @@ export function ClinicalPanel({ detail, seesAi }: { detail: ExamDetail; seesAi: 
       {known &&
         (isEditing ? <Form exam={detail} known={known} done={done} /> : <List of={known} />)}
       {known && seesAi && known.fusion !== null && <Added fusion={known.fusion} />}
+      {known && seesAi && known.density !== null && <ByTheAi density={known.density} />}
       {known && mayState && !isEditing && (
         <button type="button" onClick={() => setEditing(true)}>
           {words.say("clinical.edit")}
@@ -119,6 +120,25 @@ function Added({ fusion }: { fusion: Fusion }) {
         </p>
       )}
     </>
+  );
+}
+
+/** Density by the AI, beside what people stated; only for whom the AI may be shown. */
+function ByTheAi({ density }: { density: AiDensity }) {
+  const { words } = useDesk();
+  const shown = (category: AiDensity["category"]) =>
+    category ?? words.say("clinical.density-unsure");
+  const breasts = density.breasts
+    .map((one) => `${words.say(`clinical.side.${one.laterality}`)} ${shown(one.category)}`)
+    .join(", ");
+  return (
+    <p>
+      {words.say("clinical.density-ai", {
+        category: shown(density.category),
+        breasts,
+        source: density.source,
+      })}
+    </p>
   );
 }
 

@@ -1,10 +1,11 @@
 /** The values of a measure, exam by exam, with the mean before and after a change. */
 
 import type { Alarm, Point } from "../../api/monitor";
-import { hashTo } from "../../logic/route";
 import { useDesk } from "../../parts/app_context";
 
-const WIDTH = 720;
+/** At most so wide; on a phone as wide as the screen, so that its words keep their size. */
+const WIDEST = 720;
+const MARGIN = 24;
 const HEIGHT = 220;
 const EDGE = 36;
 const SMOOTH = 20;
@@ -19,18 +20,19 @@ export interface ChartProps {
 export function Chart({ points, alarm, isShare, label }: ChartProps) {
   const { words } = useDesk();
   const shown = isShare ? runningMeans(points) : points;
+  const width = Math.min(WIDEST, window.innerWidth - MARGIN);
   const values = shown.map((one) => one.value);
   const [low, high] = rangeOf(values);
-  const x = (place: number) => EDGE + (place / Math.max(shown.length - 1, 1)) * (WIDTH - EDGE - 8);
+  const x = (place: number) => EDGE + (place / Math.max(shown.length - 1, 1)) * (width - EDGE - 8);
   const y = (value: number) => 8 + (1 - (value - low) / (high - low)) * (HEIGHT - 28);
   const since = alarm === null ? -1 : shown.findIndex((one) => one.number >= alarm.since);
   return (
     <figure className="drift">
-      <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="img" aria-label={label}>
+      <svg viewBox={`0 0 ${width} ${HEIGHT}`} role="img" aria-label={label}>
         <title>{label}</title>
         {[low, (low + high) / 2, high].map((value) => (
           <g key={value}>
-            <line className="drift-grid" x1={EDGE} x2={WIDTH - 8} y1={y(value)} y2={y(value)} />
+            <line className="drift-grid" x1={EDGE} x2={width - 8} y1={y(value)} y2={y(value)} />
             <text x={EDGE - 4} y={y(value) + 4} textAnchor="end">
               {numberWords(value, words.locale)}
             </text>
@@ -40,7 +42,7 @@ export function Chart({ points, alarm, isShare, label }: ChartProps) {
           <>
             <line className="drift-since" x1={x(since)} x2={x(since)} y1={8} y2={HEIGHT - 20} />
             <Mean from={EDGE} to={x(since)} at={y(alarm.mean_before)} />
-            <Mean from={x(since)} to={WIDTH - 8} at={y(alarm.mean_after)} />
+            <Mean from={x(since)} to={width - 8} at={y(alarm.mean_after)} />
           </>
         )}
         {isShare ? (
@@ -50,13 +52,19 @@ export function Chart({ points, alarm, isShare, label }: ChartProps) {
           />
         ) : (
           shown.map((one, place) => (
-            <Dot key={one.number} one={one} x={x(place)} y={y(one.value)} />
+            <circle
+              key={one.number}
+              className="drift-dot"
+              cx={x(place)}
+              cy={y(one.value)}
+              r={2.5}
+            />
           ))
         )}
         <text x={EDGE} y={HEIGHT - 4}>
           {words.say("drift.older")}
         </text>
-        <text x={WIDTH - 8} y={HEIGHT - 4} textAnchor="end">
+        <text x={width - 8} y={HEIGHT - 4} textAnchor="end">
           {words.say("drift.newer")}
         </text>
       </svg>
@@ -67,16 +75,6 @@ export function Chart({ points, alarm, isShare, label }: ChartProps) {
 
 function Mean({ from, to, at }: { from: number; to: number; at: number }) {
   return <line className="drift-mean" x1={from} x2={to} y1={at} y2={at} />;
-}
-
-function Dot({ one, x, y }: { one: Point; x: number; y: number }) {
-  const dot = <circle className="drift-dot" cx={x} cy={y} r={2.5} />;
-  if (one.exam_id === null) return dot;
-  return (
-    <a href={hashTo("exams", one.exam_id)} tabIndex={-1}>
-      {dot}
-    </a>
-  );
 }
 
 /** Of yes and no, the share among the last exams is what can be seen. */

@@ -8,7 +8,7 @@ import { useDesk } from "../../parts/app_context";
 import { Busy, ProblemNote, SelectField } from "../../parts/form";
 import { useAction, useLoad, useTitle } from "../../parts/hooks";
 import { Chart, numberWords } from "./chart";
-import { measureKey, useGroup } from "./monitor_page";
+import { useGroup, useMeasure } from "./monitor_page";
 
 const MUTES: readonly (readonly [string, number])[] = [
   ["1", 1],
@@ -38,6 +38,7 @@ export function MonitorDetail({ id }: { readonly id: number }) {
 
 function Measures({ monitor, reload }: { readonly monitor: Monitor; reload(): void }) {
   const { words, apis, announce } = useDesk();
+  const named = useMeasure();
   const asked = parseRoute(location.hash).query.measure;
   const alarmed = monitor.measures.find((one) => one.condition === "alarm");
   const [measure, setMeasure] = useState(asked ?? alarmed?.name ?? monitor.measures[0]?.name ?? "");
@@ -55,29 +56,36 @@ function Measures({ monitor, reload }: { readonly monitor: Monitor; reload(): vo
   if (condition === undefined && monitor.measures.length === 0) {
     return <p className="empty">{words.say("drift.waiting")}</p>;
   }
+  // A measure that was just restarted has no exams yet, and stays the one that is shown.
+  const measures =
+    condition === undefined
+      ? [...monitor.measures, { name: measure, condition: "waiting" as const }]
+      : monitor.measures;
   const alarm = points.data?.alarms.find((one) => one.ended_at === null) ?? null;
   return (
     <>
-      <SelectField
-        label={words.say("drift.measure")}
-        value={measure}
-        change={setMeasure}
-        options={monitor.measures.map((one) => [
-          one.name,
-          `${words.say(measureKey(one.name))} (${words.say(`drift.${one.condition}`)})`,
-        ])}
-      />
+      <div className="narrow">
+        <SelectField
+          label={words.say("drift.measure")}
+          value={measure}
+          change={setMeasure}
+          options={measures.map((one) => [
+            one.name,
+            `${named(one.name)} (${words.say(`drift.${one.condition}`)})`,
+          ])}
+        />
+      </div>
       <ProblemNote problem={points.problem ?? problem} />
       {points.data !== null && points.data.points.length > 0 && (
         <Chart
           points={points.data.points}
           alarm={alarm}
           isShare={points.data.is_share}
-          label={words.say(measureKey(measure))}
+          label={named(measure)}
         />
       )}
       {alarm !== null && <AlarmWords alarm={alarm} examples={points.data?.examples ?? []} />}
-      <div className="actions">
+      <div className="actions drift-acts">
         {alarm !== null && alarm.acknowledged_at === null && (
           <button
             type="button"
@@ -94,7 +102,7 @@ function Measures({ monitor, reload }: { readonly monitor: Monitor; reload(): vo
           title={words.say("drift.restart-how")}
           onClick={() => void act(() => api.restart(monitor.id, [measure]))}
         >
-          {words.say("drift.restart", { measure: words.say(measureKey(measure)) })}
+          {words.say("drift.restart", { measure: named(measure) })}
         </button>
       </div>
       <p className="quiet">{words.say("drift.restart-how")}</p>

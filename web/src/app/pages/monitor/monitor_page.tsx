@@ -64,6 +64,7 @@ function MonitorList() {
 
 function Conditions({ of }: { readonly of: Monitor }) {
   const { words } = useDesk();
+  const measure = useMeasure();
   const alarms = of.measures.filter((one) => one.condition === "alarm");
   const isStable = of.measures.some((one) => one.condition === "stable");
   const muted = of.muted_until !== null && new Date(of.muted_until) > new Date();
@@ -71,8 +72,7 @@ function Conditions({ of }: { readonly of: Monitor }) {
     <>
       {alarms.length > 0 ? (
         <strong className="drift-alarm">
-          {words.say("drift.alarm")}:{" "}
-          {alarms.map((one) => words.say(measureKey(one.name))).join(", ")}
+          {words.say("drift.alarm")}: {alarms.map((one) => measure(one.name)).join(", ")}
         </strong>
       ) : (
         words.say(isStable ? "drift.stable" : "drift.waiting")
@@ -92,6 +92,7 @@ function Alarms() {
   const list = useGrowing(api.alarms, "drift alarms");
   const action = useAction();
   const group = useGroup();
+  const measure = useMeasure();
   if (list.data === null || list.data.length === 0) {
     return <p className="quiet">{list.data === null ? "" : words.say("drift.no-alarms")}</p>;
   }
@@ -114,7 +115,7 @@ function Alarms() {
             cell: (one) => (
               <>
                 <a href={`${hashTo("monitor", one.monitor_id)}?measure=${one.measure}`}>
-                  {words.say(measureKey(one.measure))}: {words.say(`drift.${one.direction}`)}
+                  {measure(one.measure)}: {words.say(`drift.${one.direction}`)}
                 </a>
                 <small>
                   {numberWords(one.mean_before, words.locale)} →{" "}
@@ -187,7 +188,11 @@ const MEASURES = [
   ...(["noise", "missing_views", "failed", "disagreement"] as const),
 ];
 
-/** A measure of a newer server is called as the server calls it. */
-export function measureKey(name: string) {
-  return `measure.${MEASURES.find((one) => one === name) ?? "score"}` as const;
+/** A measure that this page does not know is called as the server calls it. */
+export function useMeasure(): (name: string) => string {
+  const { words } = useDesk();
+  return (name) => {
+    const known = MEASURES.find((one) => one === name);
+    return known === undefined ? name : words.say(`measure.${known}`);
+  };
 }

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from mammolens.serve.record.migrations.steps import make_tables
 
 __all__ = ["down_revision", "revision", "upgrade"]
 
@@ -13,9 +12,4 @@ down_revision: str | None = "v0003"
 
 def upgrade() -> None:
     """Make the table of sealed identities."""
-    op.create_table(
-        "identities",
-        sa.Column("digest", sa.String(length=64), nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name="pk_identities"),
-    )
+    make_tables(revision, "identities")

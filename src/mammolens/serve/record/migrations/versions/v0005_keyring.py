@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
-from alembic import op
+from mammolens.serve.record.migrations.steps import make_tables
 
 __all__ = ["down_revision", "revision", "upgrade"]
 
@@ -13,10 +12,4 @@ down_revision: str | None = "v0004"
 
 def upgrade() -> None:
     """Make the table of the key."""
-    op.create_table(
-        "keyring",
-        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("sealed", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint("id = 1", name="ck_keyring_one"),
-        sa.PrimaryKeyConstraint("id", name="pk_keyring"),
-    )
+    make_tables(revision, "keyring")
