@@ -251,11 +251,7 @@ function IntervalCancers({ audit }: { audit: SiteAudit }) {
             {
               title: words.say("site-audit.earlier"),
               cell: (one) =>
-                one.exam_id ? (
-                  <a href={lookBackTo(one.exam_id)}>{one.exam_date}</a>
-                ) : (
-                  one.exam_date
-                ),
+                one.exam_id ? <a href={lookBackTo(one.exam_id)}>{one.exam_date}</a> : one.exam_date,
             },
             {
               title: words.say("site-audit.of-readers"),
