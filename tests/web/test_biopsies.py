@@ -25,7 +25,7 @@ Left breast, 3 o'clock, 4 cm from the nipple, core biopsy: invasive ductal carci
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def admin(own_service) -> Iterator[Any]:
     member = loopback("served").Member(own_service.address, "admin", own_service.one_time["admin"])
     member.sign_in()
@@ -92,7 +92,7 @@ def _decided(connection: Any, exam: int, person: int, called: bool, now: datetim
 
 def _fill_site(service: Any, site: int, missed: int) -> None:
     """Give a site 80 decided exams; the AI calls all of one machine, and none of the other."""
-    database = open_database(f"sqlite:///{service.folder / 'node.sqlite'}")
+    database = open_database(f"sqlite:///{service.folder / 'data' / 'node.sqlite'}")
     now = datetime(2025, 1, 1, tzinfo=UTC)
     with database.write() as connection:
         person = connection.execute(sa.select(PEOPLE.c.id).order_by(PEOPLE.c.id)).scalars().first()
@@ -133,7 +133,8 @@ def test_the_audit_shows_subgroups_and_opens_a_look_back(own_service, chromium, 
     page.get_by_label("Outcomes complete until").fill(date.today().isoformat())
     page.get_by_role("button", name="Show", exact=True).click()
     page.get_by_role("heading", name="Subgroups over time").wait_for()
-    section = page.locator("section", has=page.get_by_role("heading", name="Subgroups over time"))
+    title = page.get_by_role("heading", name="Subgroups over time")
+    section = page.locator("section", has=title).last
     alarms = section.locator("tr.due").all_inner_texts()
     assert any("Machine ACME 1" in one and "Recall rate" in one for one in alarms)
     assert all("n = " in one for one in alarms)
