@@ -33,14 +33,13 @@ from trunk import LAST, MIDDLE, tapped
 
 from mammolens.analysis import score_prepared
 from mammolens.data.cache import read_record
-from mammolens.data.lesion_masks import draw_lesion
-from mammolens.data.lesions import Lesion
+from mammolens.data.lesions import Lesion, draw_lesion
 from mammolens.data.manifest import Manifest, Record, Split
 from mammolens.data.splits import split_patients
 from mammolens.errors import InputError
 from mammolens.metrics import log_odds
 from mammolens.metrics.bootstrap import mean_statistic, patient_bootstraps, side_by_side
-from mammolens.metrics.out_of_fold import patient_folds
+from mammolens.metrics.probability import patient_folds
 from mammolens.metrics.ranking import auc_statistic
 from mammolens.preprocess import prepare
 

@@ -1,13 +1,14 @@
-"""Turn the coarse map of a model into closed lines on a picture, around its strong places.
+"""Show the coarse map of a model on a picture: closed lines around its strong places, or a tint.
 
-Lines are drawn instead of colours, because the tissue must stay visible. The strength is the raw
-value of the map divided by the validated level of the model. So the same line means the same
-evidence on every image, and an image without activation has no lines.
+For readers, lines are drawn instead of colours, because the tissue must stay visible. The strength
+is the raw value of the map divided by the validated level of the model. So the same line means the
+same evidence on every image, and an image without activation has no lines.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -16,7 +17,18 @@ import numpy.typing as npt
 
 from mammolens.core import Geometry
 
-__all__ = ["LEVELS", "LEVELS_MEAN", "Outline", "draw_outlines", "outline", "warp_map"]
+__all__ = [
+    "FAINTEST",
+    "LEVELS",
+    "LEVELS_MEAN",
+    "STRONGEST",
+    "Outline",
+    "draw_outlines",
+    "heat",
+    "outline",
+    "tinted",
+    "warp_map",
+]
 
 LEVELS: Final = (1.0, 2.0)
 """Strengths that are outlined: the validated level from which on a finding counts, and twice it."""
@@ -25,6 +37,13 @@ LEVELS_MEAN: Final = "1x and 2x the level from which a finding counts"
 Outline = tuple[float, npt.NDArray[np.float32]]
 """A level of `LEVELS`, and a closed line: float32 (n, 2) of (column, row) in continuous pixels."""
 
+FAINTEST: Final = 0.4
+"""Strength below which the map is not drawn."""
+STRONGEST: Final = 2.0
+"""Strength from which the colour no longer changes."""
+
+_OPACITY: Final = 0.5
+_STEPS: Final = 255
 _INK: Final = (255, 209, 102)
 _HALO: Final = (16, 18, 20)
 _GRID_PX: Final = 512
@@ -134,3 +153,36 @@ def _weights(
     """
     distance = np.clip(position - 0.5, 0, count - 1)[:, None] - np.arange(count)[None, :]
     return (np.maximum(0.0, 1.0 - np.abs(distance)) * inside[:, None]).astype(np.float32)
+
+
+def heat(strength: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Colour a map of strengths (1 = the validated level).
+
+    Returns
+    -------
+    uint8 RGBA (rows, columns, 4): viridis, perceptually even and safe for the colour-blind, from
+    `FAINTEST` (wholly transparent) to `STRONGEST` (half opaque).
+    """
+    step = np.clip(strength * (_STEPS / STRONGEST), 0, _STEPS).astype(np.uint8)
+    return np.asarray(_ramp()[step], dtype=np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _ramp() -> npt.NDArray[np.uint8]:
+    strength = np.arange(_STEPS + 1) * (STRONGEST / _STEPS)
+    share = np.clip((strength - FAINTEST) / (STRONGEST - FAINTEST), 0.0, 1.0)
+    colour = cv2.applyColorMap(np.rint(share * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    rise = np.clip((strength - FAINTEST) / (1.0 - FAINTEST), 0.0, 1.0)
+    alpha = rise * rise * (3 - 2 * rise) * _OPACITY
+    opaque = np.rint(alpha * 255).astype(np.uint8)
+    return np.column_stack([colour.reshape(-1, 3)[:, ::-1], opaque]).astype(np.uint8)
+
+
+def tinted(grey: npt.NDArray[np.uint8], strength: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Lay a map of strengths over a grey picture of the same shape; uint8 RGB."""
+    tint = heat(strength)
+    mixed = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), dtype=np.uint8)
+    seen = tint[..., 3] > 0
+    alpha = tint[seen, 3:].astype(np.float32) / 255
+    mixed[seen] = np.rint(mixed[seen] * (1 - alpha) + tint[seen, :3] * alpha)
+    return mixed

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FONTS", "breakable", "page_start", "templates", "typeset"]
 
+FONTS: Final = ("DejaVu Sans", "Noto Sans Devanagari")
+"""The first comes with matplotlib."""
+_LONG: Final = re.compile(r"(\S{24})(?=\S)")
+_MAY_BREAK: Final = "\\g<1>\N{ZERO WIDTH SPACE}"
+
 
 @lru_cache
 def templates(package: str) -> Environment:
@@ -85,12 +90,6 @@ def page_start(title: str, style: str, script: str = "") -> str:
         f"<title>{escape(printable(title))}</title>\n"
         f"<style>\n{style}</style></head>\n<body>"
     )
-
-
-FONTS: Final = ("DejaVu Sans", "Noto Sans Devanagari")
-"""The first comes with matplotlib."""
-_LONG: Final = re.compile(r"(\S{24})(?=\S)")
-_MAY_BREAK: Final = "\\g<1>\N{ZERO WIDTH SPACE}"
 
 
 def typeset(template: bytes, report: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:

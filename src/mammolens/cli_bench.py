@@ -116,6 +116,21 @@ Trusted = Annotated[
 Cache = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Folder of prepared pictures and features.")
 ]
+RunFolders = Annotated[
+    list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of finished runs of one split.")
+]
+FoldCount = Annotated[int, typer.Option(min=2, metavar="N", help="How many folds of patients.")]
+Inner = Annotated[
+    bool, typer.Option("--inner", help="Take the folds from the training patients of the run only.")
+]
+Trained = Annotated[
+    bool,
+    typer.Option("--trained", help="Only evaluate folds that were trained elsewhere."),
+]
+Shares = Annotated[
+    list[float] | None,
+    typer.Option("--share", metavar="X", help="Weight of each run, in their order; repeatable."),
+]
 
 
 def compare(
@@ -210,23 +225,6 @@ def report(runs: Runs, out: ReportOut = None, common: Common = False) -> None:
     from mammolens.bench import report
 
     console.show_written(report.write_reports(runs, out, common))
-
-
-RunFolders = Annotated[
-    list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of finished runs of one split.")
-]
-FoldCount = Annotated[int, typer.Option(min=2, metavar="N", help="How many folds of patients.")]
-Inner = Annotated[
-    bool, typer.Option("--inner", help="Take the folds from the training patients of the run only.")
-]
-Trained = Annotated[
-    bool,
-    typer.Option("--trained", help="Only evaluate folds that were trained elsewhere."),
-]
-Shares = Annotated[
-    list[float] | None,
-    typer.Option("--share", metavar="X", help="Weight of each run, in their order; repeatable."),
-]
 
 
 def crossvalidate(

@@ -57,6 +57,23 @@ State = Annotated[
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="Most exams that are shown.")]
 ExamId = Annotated[int, typer.Argument(metavar="ID", help="As node exams lists them.")]
 NewFile = Annotated[Path, typer.Argument(metavar="[PATH]", help="File to write.")]
+CLOSED: Final = 0o077
+"""Umask of every command of the node: only its user can read images and results. The folders that
+``share_with_group`` shares keep their own permissions."""
+monitors = typer.Typer(
+    help="Watch scores and pictures for a change.", no_args_is_help=True, add_completion=False
+)
+Past = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[PATH]...",
+        help="results.json or worklist.csv of analyze, in the order of time; else the node's own.",
+    ),
+]
+RunLength = Annotated[
+    int,
+    typer.Option(min=100, metavar="N", help="Exams for each false alarm, on average at least."),
+]
 
 
 def exams(
@@ -117,11 +134,6 @@ def init(path: NewFile = Path("node.toml")) -> None:
     )
 
 
-CLOSED: Final = 0o077
-"""Umask of every command of the node: only its user can read images and results. The folders that
-``share_with_group`` shares keep their own permissions."""
-
-
 def settings_of(config: Path | None) -> NodeSettings:
     """Check that the extra ``serve`` is installed, and read the settings of a command."""
     need_extra("serve")
@@ -163,22 +175,6 @@ def closed_to_others() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
-
-
-monitors = typer.Typer(
-    help="Watch scores and pictures for a change.", no_args_is_help=True, add_completion=False
-)
-Past = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="[PATH]...",
-        help="results.json or worklist.csv of analyze, in the order of time; else the node's own.",
-    ),
-]
-RunLength = Annotated[
-    int,
-    typer.Option(min=100, metavar="N", help="Exams for each false alarm, on average at least."),
-]
 
 
 @monitors.command()

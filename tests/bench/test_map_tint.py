@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from mammolens.bench.explaining.explanation_sheet import heat, tinted
+from mammolens._outlines import heat, tinted
 
 
 def test_heat_is_clear_when_weak_and_never_hides_the_tissue():

@@ -109,6 +109,7 @@ def test_a_person_acknowledges_mutes_and_restarts(
     page = desk.page
     page.goto("/")
     desk.go("Drift")
+    page.get_by_role("heading", name="Open alarms").wait_for()
     alarms = page.locator("table.list").first
     row = alarms.get_by_role("row").filter(has_text=MACHINE)
     assert "Mean grey of the breast: higher" in row.inner_text()

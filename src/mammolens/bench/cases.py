@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from mammolens._outlines import tinted
 from mammolens.analysis import locate, score_prepared
-from mammolens.bench.explaining.explanation_sheet import tinted
 from mammolens.bench.units import ImageResult
 from mammolens.core import Box, Finding, InputKind, PreparedView
 from mammolens.data.cache import prepare_record

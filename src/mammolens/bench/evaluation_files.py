@@ -33,6 +33,13 @@ __all__ = [
 ]
 
 _NUMBERS = re.compile(r"\[\n\s+((?:[-+.\deE]+|null)(?:,\s+(?:[-+.\deE]+|null))*)\n\s+\]")
+_KEY = ("dataset", "image_id")
+_MALIGNANT = ("p_malignant", "malignancy")
+_TUMOUR = ("p_normal", "p_benign", "tumour")
+_OPTIONAL = (*_MALIGNANT, *_TUMOUR, "error", "path", "manifest_digest")
+_SLACK = 1e-3
+_ROUNDING = 1e-6
+_SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -156,15 +163,6 @@ def as_text(metrics: Mapping[str, Any]) -> str:
     """
     text = json.dumps(metrics, indent=2, allow_nan=False)
     return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
-
-
-_KEY = ("dataset", "image_id")
-_MALIGNANT = ("p_malignant", "malignancy")
-_TUMOUR = ("p_normal", "p_benign", "tumour")
-_OPTIONAL = (*_MALIGNANT, *_TUMOUR, "error", "path", "manifest_digest")
-_SLACK = 1e-3
-_ROUNDING = 1e-6
-_SHOWN = 3
 
 
 @dataclass(frozen=True)

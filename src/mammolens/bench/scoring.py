@@ -71,8 +71,6 @@ def score_records(
     ContractMismatch
         If the model cannot use the inputs that its card states.
     """
-    if jobs < 1:
-        raise ConfigError(f"{jobs} jobs cannot work", keyword="jobs", remedy="Give 1 or more")
     results: list[ImageResult] = []
     prepare = partial(_prepare, model.card.preprocess)
     with closing(prefetch(prepare, records, ahead=_BATCH + jobs, workers=jobs)) as prepared:

@@ -35,6 +35,17 @@ from mammolens.prefetching import prefetch
 __all__ = ["CheckReport", "Severity", "check_manifest", "write_report"]
 
 _ORDER = tuple(Severity)
+_COPY_CODES = (
+    "copy_across_sides",
+    "copy_with_other_label",
+    "copy_across_patients",
+    "copy_within_patient",
+)
+"""From the most to the least serious."""
+_FEWEST_SIDES = 10
+"""Pictures with a clear chest wall that a group must have to be judged."""
+_WHOLE_PICTURE = 0.95
+"""Share of the picture from which a mask counts as covering all of it."""
 
 
 def check_manifest(
@@ -146,15 +157,6 @@ def _odd_pictures(seen: Sequence[Seen]) -> Iterator[CheckFinding]:
             )
 
 
-_COPY_CODES = (
-    "copy_across_sides",
-    "copy_with_other_label",
-    "copy_across_patients",
-    "copy_within_patient",
-)
-"""From the most to the least serious."""
-
-
 def _copies(seen: Sequence[Seen], same_person: Mapping[Patient, str]) -> Iterator[CheckFinding]:
     """Find pairs that show one exposure; each pair is reported under its most serious fault."""
     cases: dict[str, list[tuple[Record, Record, str]]] = defaultdict(list)
@@ -193,12 +195,6 @@ def _copy_code(one: Record, other: Record, same_person: Mapping[Patient, str]) -
     if person_key(one.patient, same_person) != person_key(other.patient, same_person):
         return "copy_across_patients"
     return "copy_within_patient"
-
-
-_FEWEST_SIDES = 10
-"""Pictures with a clear chest wall that a group must have to be judged."""
-_WHOLE_PICTURE = 0.95
-"""Share of the picture from which a mask counts as covering all of it."""
 
 
 def lesion_findings(seen: Sequence[Seen]) -> Iterator[CheckFinding]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +29,7 @@ from mammolens.files import storage, write_whole
 
 __all__ = ["write_demo"]
 
+_VIEWS: Final = tuple(product(Laterality, (ViewPosition.CC, ViewPosition.MLO)))
 _PATIENTS: Final = {"malignant": 20, "benign": 16, "normal": 24}
 _SIDES: Final = (Split.TRAIN, Split.TRAIN, Split.TRAIN, Split.VALIDATION, Split.TEST)
 """Sides of the split, assigned in this order within each class; so every side has every class."""
@@ -85,7 +87,7 @@ def write_demo(
         The folder cannot be written.
     """
     _refuse_other(folder)
-    total = sum(_PATIENTS.values()) * len(_views())
+    total = sum(_PATIENTS.values()) * len(_VIEWS)
     records = []
     with storage(folder, "the pictures", keyword="--out"):
         write_whole(folder / _NOTE, _NOTE_TEXT)
@@ -100,11 +102,9 @@ def write_demo(
 
 
 def _refuse_other(folder: Path) -> None:
-    if folder.is_dir() and not any(folder.iterdir()):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     known = {_TABLE, SIDE_TABLE, _NOTE, "images"}
-    if not folder.exists():
-        return
     try:
         ours = folder.is_dir() and {path.name for path in folder.iterdir()} <= known
         table = folder / _TABLE
@@ -121,10 +121,6 @@ def _refuse_other(folder: Path) -> None:
         )
 
 
-def _views() -> tuple[tuple[Laterality, ViewPosition], ...]:
-    return tuple((s, v) for s in Laterality for v in (ViewPosition.CC, ViewPosition.MLO))
-
-
 def _patients(folder: Path, seed: int) -> Iterator[tuple[Record, npt.NDArray[np.uint8]]]:
     """Yield every record with its picture; the seed decides which patient has which label."""
     rng = np.random.default_rng(seed)
@@ -137,7 +133,7 @@ def _patients(folder: Path, seed: int) -> Iterator[tuple[Record, npt.NDArray[np.
         affected = list(Laterality)[int(rng.integers(2))]
         spot = None if label == "normal" else _draw_spot(rng, malignant=label == "malignant")
         build = float(rng.uniform(0.72, 0.95)), float(rng.uniform(0.72, 0.95))
-        for side, view in _views():
+        for side, view in _VIEWS:
             own = spot if side is affected else None
             picture, box = _draw(rng, view, own, density, build)
             if side is Laterality.RIGHT:
@@ -157,7 +153,11 @@ def _patients(folder: Path, seed: int) -> Iterator[tuple[Record, npt.NDArray[np.
                     age_years=age,
                     machine="synthetic",
                     study_id=patient,
-                    lesions=_lesions(own, box),
+                    lesions=(
+                        (Lesion(LesionKind.MASS, own.malignant, box_source_px=box),)
+                        if own and box
+                        else ()
+                    ),
                     split=split,
                 ),
                 np.ascontiguousarray(picture),
@@ -172,12 +172,6 @@ def _draw_spot(rng: np.random.Generator, *, malignant: bool) -> _Spot:
         radius_px=float(rng.uniform(11, 20)),
         contrast=float(rng.uniform(0.15, 0.42)),
     )
-
-
-def _lesions(spot: _Spot | None, box: Box | None) -> tuple[Lesion, ...]:
-    if spot is None or box is None:
-        return ()
-    return (Lesion(LesionKind.MASS, spot.malignant, box_source_px=box),)
 
 
 def _mirrored(box: Box) -> Box:

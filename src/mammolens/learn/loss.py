@@ -33,6 +33,11 @@ __all__ = [
     "soft_label_loss",
 ]
 
+UNKNOWN = -1.0
+"""Target of a cell whose content is unknown."""
+_COVERED = 0.25
+"""Share of a cell that a lesion must cover. Chosen by hand; not tuned."""
+
 
 def partial_label_loss(logits: Tensor, allowed: Tensor, smoothing: float = 0.0) -> Tensor:
     """Mean over the batch of −log Σ p over the allowed classes.
@@ -85,13 +90,6 @@ def soft_label_loss(logits: Tensor, taught: Tensor) -> Tensor:
     other = torch.logsumexp(log_p[:, :2], dim=1)
     entropy = -(target * log_p[:, 2] + (1.0 - target) * other)
     return torch.where(known, entropy, 0.0).mean()
-
-
-UNKNOWN = -1.0
-"""Target of a cell whose content is unknown."""
-
-_COVERED = 0.25
-"""Share of a cell that a lesion must cover. Chosen by hand; not tuned."""
 
 
 def lesion_masks(

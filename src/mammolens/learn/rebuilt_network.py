@@ -39,6 +39,10 @@ TOLERANCE = 1e-4
 
 _BEST = "best.safetensors"
 _WORDS = re.compile(r"(\S+), (avg|gem|attention|fine_attention) pooling, fully connected (\d+),")
+_IMAGES = 384
+_PROBE_PX = 64
+_PREFIX = "net.trunk."
+_SMALLEST, _LARGEST = 0.01, 100.0
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,6 @@ def _not_rebuilt(source: str, cause: str) -> BadModelPackage:
         keyword="architecture",
         remedy="Give the run folder that it was exported from (with best.safetensors)",
     )
-
-
-_IMAGES = 384
-_PROBE_PX = 64
-_PREFIX = "net.trunk."
-_SMALLEST, _LARGEST = 0.01, 100.0
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from mammolens.wording import DISCLAIMER
 __all__ = ["draw_curves", "open_journal"]
 
 _EVERY = 20
+_Table = Mapping[str, Sequence[float]]
 
 
 class Journal:
@@ -70,8 +71,6 @@ class Journal:
         self.first = False
         self._count({key: value for key, value in row.items() if value is not None}, step)
         if self.curves:
-            from mammolens.learn.run_log import draw_curves
-
             draw_curves(self.out)
 
     def end(self, best: Mapping[str, Any], epochs: int, *, early: bool) -> None:
@@ -177,9 +176,6 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60}h{minutes % 60:02d}" if minutes >= 60 else f"{minutes} min"
 
 
-_Table = Mapping[str, Sequence[float]]
-
-
 def draw_curves(run: Path) -> Path:
     """Draw ``curves.png`` of a run folder from its ``steps.csv`` and ``log.csv``.
 
@@ -225,9 +221,10 @@ def draw_curves(run: Path) -> Path:
 
 def _draw_loss(axes: Any, steps: _Table, passes: _Table) -> None:
     if steps:
-        at = steps["passes"]
-        axes.plot(at, steps["loss"], color="0.75", linewidth=1, label="loss of a batch")
-        axes.plot(at, _smoothed(steps["loss"]), color="tab:blue", label="running mean")
+        at, loss = steps["passes"], steps["loss"]
+        smoothed = [float(np.mean(loss[max(0, i - 8) : i + 1])) for i in range(len(loss))]
+        axes.plot(at, loss, color="0.75", linewidth=1, label="loss of a batch")
+        axes.plot(at, smoothed, color="tab:blue", label="running mean")
     for name, label in (("loss", "training labels of a pass"), ("val_loss", "validation labels")):
         if name in passes:
             axes.plot(_ends(passes), passes[name], "o--", markersize=4, label=label)
@@ -262,11 +259,6 @@ def _best(passes: _Table) -> str:
 def _ends(passes: _Table) -> list[float]:
     """Give the ends of the passes; the first pass, `epoch` 0, ends at 1."""
     return [epoch + 1 for epoch in passes["epoch"]]
-
-
-def _smoothed(values: Sequence[float]) -> list[float]:
-    """Mean over the last nine values."""
-    return [float(np.mean(values[max(0, i - 8) : i + 1])) for i in range(len(values))]
 
 
 def _read(path: Path) -> dict[str, list[float]]:

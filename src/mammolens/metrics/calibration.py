@@ -48,6 +48,9 @@ _GOLDEN = (5**0.5 - 1) / 2
 _NARROWEST = 1e-12
 _SEPARABLE = 1e-6
 """Mean of p (1 − p) below which the classes count as separable; the slope grows without end."""
+_RIDGE = 1e-6
+"""Weight of the penalty. It is so small that it only keeps the intercept of a group with one class
+finite."""
 
 
 def brier_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
@@ -271,11 +274,6 @@ def fit_isotonic(labels: npt.ArrayLike, scores: npt.ArrayLike) -> Isotonic:
         blocks.append(block)
     fitted = np.repeat([block[0] for block in blocks], [block[2] for block in blocks])
     return Isotonic(places, fitted)
-
-
-_RIDGE = 1e-6
-"""Weight of the penalty. It is so small that it only keeps the intercept of a group with one class
-finite."""
 
 
 def added_log_odds(

@@ -35,6 +35,9 @@ _LONGEST = 2.0
 
 _TOLERANCE = 1e-12
 _DAMPING = 1e-12
+_FOLDS = 5
+_RIDGE, _INTERCEPT_RIDGE = 1.0, 1e-3
+"""The penalty on the intercept is small, because the intercept follows the share of positives."""
 
 
 class LogisticFits(NamedTuple):
@@ -158,11 +161,6 @@ def fit_logistic(
     converged = np.ones(len(weights), bool)
     converged[open_fits] = False
     return LogisticFits(found, converged, information)
-
-
-_FOLDS = 5
-_RIDGE, _INTERCEPT_RIDGE = 1.0, 1e-3
-"""The penalty on the intercept is small, because the intercept follows the share of positives."""
 
 
 def patient_folds(patients: Sequence[str]) -> IntArray:

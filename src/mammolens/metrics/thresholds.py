@@ -35,6 +35,9 @@ __all__ = [
     "threshold_at_specificity",
 ]
 
+_BY_LEANING = np.array(["unsure", "positive", "negative"])
+"""Answer by index (positive is possible) − (negative is possible): 0, 1 or −1."""
+
 
 def threshold_at_sensitivity(
     labels: npt.ArrayLike, scores: npt.ArrayLike, target: float = 0.95
@@ -187,10 +190,6 @@ class ConformalAnswer(str, Enum):
     POSITIVE = "positive"
     NEGATIVE = "negative"
     UNSURE = "unsure"
-
-
-_BY_LEANING = np.array(["unsure", "positive", "negative"])
-"""Answer by index (positive is possible) − (negative is possible): 0, 1 or −1."""
 
 
 @dataclass(frozen=True)

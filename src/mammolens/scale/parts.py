@@ -53,6 +53,9 @@ _REAL: Final = frozenset(
     }
 )
 _FACTS: Final = b"mammolens"
+Analyse = Callable[[ExamPlan, ModelPackage, AnalysisOptions], Prediction]
+_BLOCK: Final = 1000
+"""Shards in one folder, so that no folder has too many files to list."""
 
 
 @dataclass(frozen=True)
@@ -179,27 +182,18 @@ def _schema() -> pyarrow.Schema:
     import pyarrow as pa
 
     text = pa.string()
+    kinds = dict.fromkeys(_WHOLE, pa.int32()) | dict.fromkeys(_REAL, pa.float64())
     failures = pa.list_(pa.struct([(name, text) for name in ("path", "error", "message")]))
     images = pa.list_(pa.struct([("path", text), ("sha256", text)]))
     return pa.schema(
         [
             ("kind", text),
-            *((name, _kind(pa, name)) for name in list(COLUMNS)[1:]),
+            *((name, kinds.get(name, text)) for name in list(COLUMNS)[1:]),
             ("failures", failures),
             ("images", images),
             ("model_sha256", text),
         ]
     )
-
-
-def _kind(pa: Any, name: str) -> Any:
-    return pa.int32() if name in _WHOLE else pa.float64() if name in _REAL else pa.string()
-
-
-Analyse = Callable[[ExamPlan, ModelPackage, AnalysisOptions], Prediction]
-
-_BLOCK: Final = 1000
-"""Shards in one folder, so that no folder has too many files to list."""
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,18 @@ Source: HL7 v2.5.1, chapters 2 (delimiters, escapes), 3.4.2 (PID) and 7.4 (OBR, 
 
 from __future__ import annotations
 
+import hashlib
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
-from mammolens.sinks._dicom_values import date
+from mammolens.sinks._dicom_values import date, time
 from mammolens.sinks._messages import ExamIdentity
 
-STUDY_REPORT: Final = "18748-4^Diagnostic imaging study^LN"
+_STUDY_REPORT: Final = "18748-4^Diagnostic imaging study^LN"
+NOTE: Final = 0
+"""Key of a result that is not a field of OBX: the text of the NTE that follows it."""
 _ESCAPES: Final = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
 _LONGEST_LINE: Final = 160
 """Receivers that hold TX to the 199 characters of ST take it too, a few escapes included."""
@@ -45,7 +48,14 @@ def segment(name: str, fields: dict[int, str]) -> str:
     return "|".join([name, *cells])
 
 
-def msh(created: datetime, name: str) -> str:
+def oru(created: datetime, speaker: str, body: Sequence[str]) -> str:
+    """Make an ORU^R01 of its segments; its id is computed from them and from who speaks."""
+    said = "\r".join(body).encode("utf-8", "replace")
+    name = hashlib.sha256(speaker.encode() + said).hexdigest()[:20]
+    return "\r".join([_msh(created, name), *body]) + "\r"
+
+
+def _msh(created: datetime, name: str) -> str:
     """Make the head of a message; `name` is its id."""
     sent = created.strftime("%Y%m%d%H%M%S%z")
     fields = {3: "MAMMOLENS", 7: sent, 9: "ORU^R01^ORU_R01", 10: name, 11: "P", 12: "2.5.1"}
@@ -66,6 +76,34 @@ def pid(identity: ExamIdentity) -> str:
             8: header.patient_sex if header.patient_sex in ("F", "M", "O") else "U",
         },
     )
+
+
+def obr(identity: ExamIdentity, fields: dict[int, str]) -> str:
+    """Say which study it is; `fields` are those of this message, by number."""
+    header, study = identity.header, identity.study_instance_uid
+    accession = escape(header.accession_number or "")
+    day = date(header.study_date)
+    own = {
+        1: "1",
+        3: accession or f"{study}^^{study}^ISO",
+        4: _STUDY_REPORT,
+        7: day + time(header.study_time).partition(".")[0] if day else "",
+        18: accession,
+        24: "RAD",
+    }
+    return segment("OBR", own | fields)
+
+
+def observations(results: Iterable[dict[int, str]], more: dict[int, str]) -> Iterator[str]:
+    """Number results and make an OBX of each; the fields `more` are the same in all of them.
+
+    A result with `NOTE` has its text in an NTE that follows.
+    """
+    for number, fields in enumerate(results, start=1):
+        note = fields.pop(NOTE, None)
+        yield segment("OBX", {1: str(number), 4: str(number)} | more | fields)
+        if note is not None:
+            yield segment("NTE", {1: "1", 2: "L", 3: escape(note)})
 
 
 def _name(dicom_name: str | None) -> str:

@@ -13,8 +13,8 @@ no RiskAssessment.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from mammolens import __version__
@@ -28,25 +28,16 @@ from mammolens.sinks._fhir_parts import (
     DCM,
     HL7,
     SCT,
-    SITES,
-    STUDY_REPORT,
+    BundleWriter,
     Json,
     coding,
     concept,
-    imaging_study,
-    known,
+    fhir_file,
     quantity,
     reference,
-    study_day,
     subject,
 )
-from mammolens.sinks._messages import (
-    ExamIdentity,
-    conclusion,
-    exam_identity,
-    message_id,
-    model_id,
-)
+from mammolens.sinks._messages import conclusion, exam_identity, message_id, model_id
 from mammolens.sinks._statements import (
     category_thresholds,
     criterion_name,
@@ -74,9 +65,7 @@ _PREVALENCE: Final = "Share of malignant breasts that it stands for"
 
 def bundles(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
     """Give the bundle of an exam as a file."""
-    text = json.dumps(exam_bundle(prediction, run), ensure_ascii=False, indent=1, allow_nan=False)
-    data = text.encode("utf-8", "replace") + b"\n"
-    yield Artefact("bundle.json", "application/fhir+json", data)
+    yield fhir_file("bundle.json", exam_bundle(prediction, run))
 
 
 def exam_bundle(prediction: Prediction, run: RunInfo) -> Json:
@@ -94,89 +83,55 @@ def exam_bundle(prediction: Prediction, run: RunInfo) -> Json:
     Where the site has stated its prevalence, percentages are `valueQuantity` with the prevalence
     as a component, and `RiskAssessment.prediction.probabilityDecimal` is a share, 0–1.
     """
-    writer = _Writer(prediction, run, exam_identity(prediction))
-    return {
-        "resourceType": "Bundle",
-        "id": writer.uuid("Bundle"),
-        "type": "transaction",
-        "timestamp": writer.now,
-        "entry": list(writer.entries()),
-    }
+    now = run.created.isoformat(timespec="seconds")
+    return _Writer(exam_identity(prediction), now, prediction, run).bundle()
 
 
-class _Writer:
+@dataclass(frozen=True)
+class _Writer(BundleWriter):
     """Makes the entries of one exam's bundle."""
 
-    def __init__(self, prediction: Prediction, run: RunInfo, identity: ExamIdentity) -> None:
-        self._prediction, self._run, self._identity = prediction, run, identity
-        self.now = run.created.isoformat(timespec="seconds")
-        self._day = study_day(identity)
+    prediction: Prediction
+    run: RunInfo
 
     def uuid(self, *what: str) -> str:
         """Give the UUID of a resource of the exam; all exams share the device."""
-        model = self._prediction.model
+        model = self.prediction.model
         if what == ("Device",):
             return str(model_id(model))
-        return str(message_id(self._identity, model, *what))
+        return str(message_id(self.identity, model, *what))
 
     def entries(self) -> Iterator[Json]:
         """Give every entry; an entry comes after the entries that it refers to."""
-        yield self._put("Device", self._device())
-        study_uid = f"urn:oid:{self._identity.study_instance_uid}"
-        yield self._create(
-            ("ImagingStudy",), f"urn:dicom:uid|{study_uid}", imaging_study(self._identity)
-        )
-        scores = self._prediction.scores
-        exam = self._put("Observation", self._observation(None, scores), "exam")
+        yield self.put("Device", self._device())
+        yield self.create_study()
+        scores = self.prediction.scores
+        exam = self.put("Observation", self._observation(None, scores), "exam")
         observations = [exam]
         if scores is not None:
-            observations.insert(0, self._put("Observation", self._triage(), "triage"))
-        for number, breast in enumerate(self._prediction.breasts):
+            observations.insert(0, self.put("Observation", self._triage(), "triage"))
+        for number, breast in enumerate(self.prediction.breasts):
             said = self._observation(breast.laterality, breast.scores)
             which = breast.laterality.value if breast.laterality else f"unknown {number}"
-            observations.append(self._put("Observation", said, which))
+            observations.append(self.put("Observation", said, which))
         observations += self._densities()
-        if self._prediction.clinical:
-            observations.append(self._put("Observation", self._clinical(), "clinical"))
-        for view, criteria in judged_views(self._prediction):
-            observations.append(self._put("Observation", self._quality(view, criteria), view))
+        if self.prediction.clinical:
+            observations.append(self.put("Observation", self._clinical(), "clinical"))
+        for view, criteria in judged_views(self.prediction):
+            observations.append(self.put("Observation", self._quality(view, criteria), view))
         yield from observations
         results = [reference(entry) for entry in observations]
         if scores is not None:
-            yield self._put("RiskAssessment", self._risk(scores, reference(exam)))
-        report = self._put("DiagnosticReport", self._report(results))
+            yield self.put("RiskAssessment", self._risk(scores, reference(exam)))
+        report = self.put("DiagnosticReport", self._report(results))
         yield report
-        task_key = "Task", self._prediction.category.value
+        task_key = "Task", self.prediction.category.value
         name = f"urn:uuid:{self.uuid(*task_key)}"
         task = self._task(name, reference(report))
-        yield self._create(task_key, f"urn:ietf:rfc:3986|{name}", task)
-
-    def _put(self, kind: str, content: Json, *what: str) -> Json:
-        """Make an entry that the server stores under our id, new or overwritten."""
-        name = self.uuid(kind, *what)
-        return {
-            "fullUrl": f"urn:uuid:{name}",
-            "resource": {"resourceType": kind, "id": name} | known(content),
-            "request": {"method": "PUT", "url": f"{kind}/{name}"},
-        }
-
-    def _create(self, what: tuple[str, ...], identifier: str, content: Json) -> Json:
-        """Make an entry that the server creates only if it has none with this identifier."""
-        return {
-            "fullUrl": f"urn:uuid:{self.uuid(*what)}",
-            "resource": {"resourceType": what[0]} | known(content),
-            "request": {
-                "method": "POST",
-                "url": what[0],
-                "ifNoneExist": f"identifier={identifier}",
-            },
-        }
-
-    def _link(self, *what: str) -> Json:
-        return {"reference": f"urn:uuid:{self.uuid(*what)}"}
+        yield self.create(task_key, f"urn:ietf:rfc:3986|{name}", task)
 
     def _device(self) -> Json:
-        model = self._prediction.model
+        model = self.prediction.model
         return {
             "identifier": [{"type": {"text": "SHA-256 of the model"}, "value": model.digest}],
             "status": "active",
@@ -197,10 +152,10 @@ class _Writer:
             {"text": "AI triage category"},
             None,
             {
-                "valueCodeableConcept": {"text": self._prediction.category.value},
+                "valueCodeableConcept": {"text": self.prediction.category.value},
                 "component": [
                     {"code": code, "valueString": words}
-                    for words in category_thresholds(self._prediction, self._run)
+                    for words in category_thresholds(self.prediction, self.run)
                 ],
             },
         )
@@ -209,14 +164,14 @@ class _Writer:
         """Make the Observation of the probability of cancer, of the exam or a breast."""
         absent = {"coding": [coding((f"{HL7}data-absent-reason", "error", "Error"))]}
         said: Json = {"dataAbsentReason": absent | {"text": "failed, not interpretable"}}
-        if scores is not None and self._run.prevalence_stated:
-            share = round(100.0 * self._prediction.prevalence, 6)
+        if scores is not None and self.run.prevalence_stated:
+            share = round(100.0 * self.prediction.prevalence, 6)
             said = {
                 "valueQuantity": quantity(round(percentage(scores.malignant), 2)),
                 "component": [{"code": {"text": _PREVALENCE}, "valueQuantity": quantity(share)}],
             }
         elif scores is not None:
-            words = probability_words(scores.malignant, self._prediction, self._run)
+            words = probability_words(scores.malignant, self.prediction, self.run)
             said = {"valueString": words}
         return self._observed({"coding": [coding(_PROBABILITY)]}, side, said)
 
@@ -235,15 +190,14 @@ class _Writer:
     def _densities(self) -> Iterator[Json]:
         """Make the Observation of the density of the exam and of each breast, where it is known."""
         stated: list[tuple[Laterality | None, Density | None]]
-        stated = [(None, self._prediction.density)]
-        stated += [(one.laterality, one.density) for one in self._prediction.breasts]
+        stated = [(None, self.prediction.density)]
+        stated += [(one.laterality, one.density) for one in self.prediction.breasts]
         for side, density in stated:
             if density is not None and density.category is not None:
-                value = concept(COMPOSITIONS[density.category])
-                said = self._observed(concept(COMPOSITION), side, {"valueCodeableConcept": value})
-                said["note"].append({"text": DENSITY_CAUTION})
+                value = {"valueCodeableConcept": concept(COMPOSITIONS[density.category])}
+                said = self._observed(concept(COMPOSITION), side, value, DENSITY_CAUTION)
                 which = side.value if side else "exam"
-                yield self._put("Observation", said, f"density {which}")
+                yield self.put("Observation", said, f"density {which}")
 
     def _clinical(self) -> Json:
         """Make the Observation of what was known of the patient: each item with source and date.
@@ -252,36 +206,26 @@ class _Writer:
         """
         parts = [
             {"code": {"text": ITEMS[item.name].title}, "valueString": item_words(item)}
-            for item in self._prediction.clinical
+            for item in self.prediction.clinical
         ]
         added = [
             {"code": {"text": f"Added to the log-odds: {one.name}"}, "valueString": words}
             for one, words in zip(
-                self._prediction.fusion.contributions if self._prediction.fusion else (),
-                contribution_words(self._prediction.fusion),
+                self.prediction.fusion.contributions if self.prediction.fusion else (),
+                contribution_words(self.prediction.fusion),
                 strict=True,
             )
         ]
         text = "Clinical data known to the software"
         return self._observed({"text": text}, None, {"component": [*parts, *added]})
 
-    def _observed(self, code: Json, side: Laterality | None, said: Json) -> Json:
-        return {
-            "status": "preliminary",
-            "category": [{"coding": [coding((f"{HL7}observation-category", "imaging", ""))]}],
-            "code": code,
-            "subject": subject(self._identity),
-            "effectiveDateTime": self._day,
-            "issued": self.now,
-            **known(said),
-            "bodySite": {"coding": [coding(SITES[side])]},
-            "device": self._link("Device"),
-            "derivedFrom": [self._link("ImagingStudy")],
-            "note": [{"text": DISCLAIMER}],
-        }
+    def _observed(self, code: Json, side: Laterality | None, said: Json, *notes: str) -> Json:
+        device = self.link("Device")
+        notes = (DISCLAIMER, *notes)
+        return self.observation("preliminary", code, side, said, device=device, notes=notes)
 
     def _risk(self, scores: Scores, basis: Json) -> Json:
-        prediction, run = self._prediction, self._run
+        prediction, run = self.prediction, self.run
         share: Json = {"rationale": probability_words(scores.malignant, prediction, run)}
         if run.prevalence_stated:
             share = {
@@ -290,10 +234,10 @@ class _Writer:
             }
         return {
             "status": "preliminary",
-            "subject": subject(self._identity),
-            "occurrenceDateTime": self.now,
-            "performer": self._link("Device"),
-            "basis": [self._link("ImagingStudy"), basis],
+            "subject": subject(self.identity),
+            "occurrenceDateTime": self.issued,
+            "performer": self.link("Device"),
+            "basis": [self.link("ImagingStudy"), basis],
             "prediction": [
                 {
                     "outcome": {"coding": [coding(_CANCER)]},
@@ -305,29 +249,21 @@ class _Writer:
         }
 
     def _report(self, results: Sequence[Json]) -> Json:
-        return {
-            "status": "preliminary",
-            "category": [{"coding": [coding((f"{HL7}v2-0074", "RAD", "Radiology"))]}],
-            "code": {"coding": [coding(STUDY_REPORT)], "text": "Mammography, AI second reader"},
-            "subject": subject(self._identity),
-            "effectiveDateTime": self._day,
-            "issued": self.now,
-            "result": list(results),
-            "imagingStudy": [self._link("ImagingStudy")],
-            "conclusion": " ".join(conclusion(self._prediction, self._run)),
-        }
+        words = " ".join(conclusion(self.prediction, self.run))
+        title = "Mammography, AI second reader"
+        return self.report("preliminary", title, results, words)
 
     def _task(self, name: str, report: Json) -> Json:
         return {
             "identifier": [{"system": "urn:ietf:rfc:3986", "value": name}],
             "status": "requested",
             "intent": "proposal",
-            "priority": _PRIORITIES[self._prediction.category],
+            "priority": _PRIORITIES[self.prediction.category],
             "code": {"text": "Read the mammogram"},
-            "description": " ".join(conclusion(self._prediction, self._run)),
-            "focus": self._link("ImagingStudy"),
-            "for": subject(self._identity),
-            "authoredOn": self.now,
-            "requester": self._link("Device"),
+            "description": " ".join(conclusion(self.prediction, self.run)),
+            "focus": self.link("ImagingStudy"),
+            "for": subject(self.identity),
+            "authoredOn": self.issued,
+            "requester": self.link("Device"),
             "input": [{"type": {"text": "AI report"}, "valueReference": report}],
         }

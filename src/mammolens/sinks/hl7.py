@@ -10,7 +10,6 @@ is computed from its content, so that a receiver recognises a repeat.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -20,8 +19,17 @@ from mammolens.core import Prediction, Scores
 from mammolens.sinks import Artefact, RunInfo
 from mammolens.sinks._density import DENSITY_CAUTION
 from mammolens.sinks._dicom_codes import COMPOSITION, COMPOSITIONS, Code
-from mammolens.sinks._dicom_values import date, time
-from mammolens.sinks._hl7_segments import STUDY_REPORT, escape, lines, msh, pid, result, segment
+from mammolens.sinks._hl7_segments import (
+    NOTE,
+    escape,
+    lines,
+    obr,
+    observations,
+    oru,
+    pid,
+    result,
+    segment,
+)
 from mammolens.sinks._messages import (
     FAILED_WORDS,
     ExamIdentity,
@@ -39,7 +47,6 @@ from mammolens.wording import DISCLAIMER
 __all__ = ["escape", "messages", "oru_message"]
 
 _OURS: Final = "99MAMMOLENS"
-_NOTE: Final = 0  # not a field of OBX: the text of the NTE that follows it
 
 
 def messages(prediction: Prediction, run: RunInfo) -> Iterator[Artefact]:
@@ -59,44 +66,17 @@ def oru_message(prediction: Prediction, run: RunInfo) -> str:
     Source: HL7 v2.5.1, chapters 2 (delimiters, escapes), 3.4.2 (PID) and 7.4 (OBR, OBX).
     """
     identity = exam_identity(prediction)
+    model = prediction.model
     body = [
         pid(identity),
-        _obr(prediction, identity),
-        *_observations(prediction, identity, run),
+        obr(identity, {25: "I" if prediction.scores is None else "P"}),
+        *observations(
+            _results(prediction, identity, run),
+            {18: f"{escape(model.name)} {escape(model.version)}"},
+        ),
+        segment("NTE", {1: "1", 2: "L", 3: escape(DISCLAIMER)}),
     ]
-    said = "\r".join(body).encode("utf-8", "replace")
-    name = hashlib.sha256(f"{run.model.digest} {__version__} ".encode() + said).hexdigest()[:20]
-    return "\r".join([msh(run.created, name), *body]) + "\r"
-
-
-def _obr(prediction: Prediction, identity: ExamIdentity) -> str:
-    header = identity.header
-    accession = escape(header.accession_number or "")
-    day = date(header.study_date)
-    moment = day + time(header.study_time).partition(".")[0] if day else ""
-    return segment(
-        "OBR",
-        {
-            1: "1",
-            3: accession or f"{identity.study_instance_uid}^^{identity.study_instance_uid}^ISO",
-            4: STUDY_REPORT,
-            7: moment,
-            18: accession,
-            24: "RAD",
-            25: "I" if prediction.scores is None else "P",
-        },
-    )
-
-
-def _observations(prediction: Prediction, identity: ExamIdentity, run: RunInfo) -> Iterator[str]:
-    lines = list(_results(prediction, identity, run))
-    for number, fields in enumerate(lines, start=1):
-        equipment = f"{escape(prediction.model.name)} {escape(prediction.model.version)}"
-        note = fields.pop(_NOTE, None)
-        yield segment("OBX", {1: str(number), 4: str(number), 18: equipment} | fields)
-        if note is not None:
-            yield segment("NTE", {1: "1", 2: "L", 3: escape(note)})
-    yield segment("NTE", {1: "1", 2: "L", 3: escape(DISCLAIMER)})
+    return oru(run.created, f"{run.model.digest} {__version__} ", body)
 
 
 def _results(
@@ -128,7 +108,7 @@ def _results(
     density = prediction.density
     if density is not None and density.category is not None:
         value = _coded(COMPOSITIONS[density.category])
-        yield result("CWE", _coded(COMPOSITION), value, "P") | {_NOTE: DENSITY_CAUTION}
+        yield result("CWE", _coded(COMPOSITION), value, "P") | {NOTE: DENSITY_CAUTION}
     if prediction.clinical:
         what = _ours("CLINICAL", "Clinical data known to the software")
         yield result("TX", what, lines([item_words(item) for item in prediction.clinical]), "P")

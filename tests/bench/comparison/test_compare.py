@@ -478,8 +478,8 @@ def test_classical_models_do_not_depend_on_the_packages_beside_them(
         ({"split": "test"}, InvalidManifest, r"no row belongs to the split 'test'.*--split all"),
         ({"split": "train"}, ConfigError, r"'train' is not a side on which models can be judged"),
         ({"split": "all"}, InvalidManifest, r"there are no training rows for logistic"),
-        ({"reference": "nobody"}, ConfigError, r"called 'nobody'.*brightness"),
-        ({"trusted": ("nobody",)}, ConfigError, r"called 'nobody'"),
+        ({"reference": "nobody"}, ConfigError, r"compared model 'nobody'.*brightness"),
+        ({"trusted": ("nobody",)}, ConfigError, r"compared package 'nobody'"),
         ({"folds": 40}, InvalidManifest, r"too few for 40 folds"),
     ],
 )

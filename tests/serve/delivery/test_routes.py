@@ -23,7 +23,6 @@ from mammolens.serve.delivery import (
     revive_deliveries,
     sending,
 )
-from mammolens.serve.delivery import route as route_room
 from mammolens.serve.delivery.transports import Answer, Verdict
 from mammolens.serve.record import DELIVERIES, FILES, Lease, Pulse
 from mammolens.serve.record.attempts import wait_after
@@ -224,7 +223,7 @@ def test_attempts_end_where_the_route_says(make_node, told, until):
 def test_waits_double_up_to_the_longest_and_are_spread(make_node, told):
     told(a=Told())
     node = make_node(route(), jobs={"backoff_s": 10, "backoff_max_s": 60})
-    loop = route_room.Route(node.state, node.state.settings.routes[0], Told(), None, None, "w")
+    loop = sending.Route(node.state, node.state.settings.routes[0], Told(), None, None, "w")
     for attempts, longest in ((1, 10), (2, 20), (3, 40), (9, 60)):
         waits = [wait_after(attempts, loop.rules()) for _ in range(200)]
         assert longest / 2 <= min(waits) < 0.6 * longest
@@ -245,7 +244,7 @@ def test_two_silences_in_a_row_mean_that_the_destination_is_away(make_node, told
 def test_a_destination_that_is_away_is_left_alone_for_longer_each_time(make_node, told):
     told(a=Told())
     node = make_node(route(), jobs={"backoff_s": 1, "backoff_max_s": 8})
-    loop = route_room.Route(node.state, node.state.settings.routes[0], Told(), None, None, "w")
+    loop = sending.Route(node.state, node.state.settings.routes[0], Told(), None, None, "w")
     pauses = []
     for _ in range(5):
         loop.note(Answer(Verdict.AWAY, ""))

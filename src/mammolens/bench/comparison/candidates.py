@@ -46,6 +46,21 @@ PICTURES_ALONE: Final = "pictures alone"
 
 Say = Callable[[str], None]
 _REPORTED_EVERY: Final = 250
+_SPOT_CHECKS: Final = 3
+_TOLERANCE: Final = 1e-3
+COLUMNS = (
+    "model",
+    "dataset",
+    "image_id",
+    "patient_id",
+    "laterality",
+    "view",
+    "label_tumour",
+    "label_malignant",
+    "malignancy",
+    "tumour",
+    "error",
+)
 
 
 @dataclass(frozen=True)
@@ -182,10 +197,6 @@ def progress_reporter(
     return report
 
 
-_SPOT_CHECKS: Final = 3
-_TOLERANCE: Final = 1e-3
-
-
 def kept_scores(
     model: ModelPackage,
     records: Sequence[Record],
@@ -270,21 +281,6 @@ def _write(path: Path, results: Sequence[ImageResult]) -> None:
     ]
     with storage(path, "the scores", keyword="--cache"):
         write_whole(path, json.dumps(rows))
-
-
-COLUMNS = (
-    "model",
-    "dataset",
-    "image_id",
-    "patient_id",
-    "laterality",
-    "view",
-    "label_tumour",
-    "label_malignant",
-    "malignancy",
-    "tumour",
-    "error",
-)
 
 
 def predictions_text(candidates: Sequence[Candidate]) -> str:

@@ -43,6 +43,7 @@ _REFERENCE: Final = ("#000000", "-")
 _DPI: Final = 150
 _LETTERS: Final = 11
 """Letters of a title per inch."""
+LEVEL: Final = 0.05
 
 
 def draw_figures(
@@ -163,9 +164,6 @@ def _save(figure: Figure, stem: Path) -> list[Path]:
             dated: dict[str, None] = {"Date": None} if path.suffix == ".svg" else {}
             figure.savefig(path, metadata=dated)
     return paths
-
-
-LEVEL: Final = 0.05
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,9 @@ def _chosen_records(
             keyword="lesions",
             remedy="Give tables with lesions (see docs/reference/tables.md), or another --split",
         )
-    kept = sorted((pair for pair in records if pair[0].dataset in marking), key=_hash)
+    kept = [pair for pair in records if pair[0].dataset in marking]
+    # An order that depends only on the identifiers.
+    kept.sort(key=lambda pair: hashlib.sha256(pair[0].image_name.encode()).hexdigest())
     marked = [pair for pair in kept if pair[0].lesions][:limit]
     others = [pair for pair in kept if not pair[0].lesions][:limit]
     sides: dict[str, set[tuple[str, str]]] = {}
@@ -200,11 +202,6 @@ def _of_run(table: Path, split: Split, rebuilt: Rebuilt) -> list[tuple[Record, s
     return [(r, side) for r in manifest.records if r.split is split] + [
         (r, taught) for r in further if r.split is split
     ]
-
-
-def _hash(pair: tuple[Record, str]) -> str:
-    """Give a place in the order of images that depends only on the identifier."""
-    return hashlib.sha256(pair[0].image_name.encode()).hexdigest()
 
 
 def _prepared(

@@ -44,6 +44,11 @@ BLUR_PX: Final = 24.0
 Heat = npt.NDArray[np.float32]
 Score = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]
 """Uint8 pictures (n, 1, H, W) → a score (n,) of each."""
+SHUFFLES: Final = ("head", "all")
+YARDSTICK: Final = "grad_cam"
+_ALIKE = 0.5
+"""Mean rank correlation with the map of a shuffled network from which a method fails. Chosen by
+hand."""
 
 
 class Curves(NamedTuple):
@@ -129,14 +134,6 @@ def _touched(breast: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArr
 
 def _area(scores: npt.NDArray[np.float64]) -> float:
     return float((scores[:-1] + scores[1:]).sum() / (2 * (len(scores) - 1)))
-
-
-SHUFFLES: Final = ("head", "all")
-YARDSTICK: Final = "grad_cam"
-
-_ALIKE = 0.5
-"""Mean rank correlation with the map of a shuffled network from which a method fails. Chosen by
-hand."""
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,10 @@ _LEAST_SHARE = 1e-9
 _LEAST_IMAGES = 200
 """Fewest images with a known age for the use of age. Chosen by hand; not tuned."""
 _Float = npt.NDArray[np.float64]
+_QUIET_SHARE = 0.8
+"""Share of the images without malignancy that get no finding. Chosen by hand; not tuned."""
+_QUIET_IMAGES = 250
+_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -153,12 +157,6 @@ def _aged(probabilities: _Float, records: Sequence[Record], age: AgePrior | None
     if age is None:
         return probabilities
     return shift_odds(probabilities, [age.log_odds(r.age_years) or 0.0 for r in records])
-
-
-_QUIET_SHARE = 0.8
-"""Share of the images without malignancy that get no finding. Chosen by hand; not tuned."""
-_QUIET_IMAGES = 250
-_BATCH = 16
 
 
 def score_cache(model: ModelPackage, cache: PreparedCache, rows: Sequence[int]) -> RawOutput:

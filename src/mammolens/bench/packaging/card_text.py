@@ -26,6 +26,29 @@ __all__ = ["card_words", "people_groups"]
 
 _OWN: Final = ("folder", "table")
 """Readers of a user's own data; their names are not names of data sets."""
+UNKNOWN: Final = "unknown"
+_COUNTRIES: Final = {
+    "cbis-ddsm": "United States",
+    "cbis_masses": "United States",
+    "cesm": "Egypt",
+    "cmmd": "China",
+    "ddsm": "United States",
+    "inbreast": "Portugal",
+    "mias": "United Kingdom",
+    "rsna": "Australia or United States",
+    "vindr": "Viet Nam",
+}
+"""Where the patients of a source were imaged, as it was published: DDSM Heath 2001; CBIS-DDSM
+doi:10.1038/sdata.2017.177; CESM doi:10.1038/s41597-022-01238-0; CMMD doi:10.7937/tcia.eqde-4b16;
+INbreast doi:10.1016/j.acra.2011.09.014; mini-MIAS Suckling 1994; RSNA doi:10.1148/radiol.241447 (of
+two sites, and the table does not say which is which); VinDr doi:10.1038/s41597-023-02100-7."""
+_AGES: Final = (40, 50, 60, 70)
+_EXPECTED: Final = {
+    "age": ("under 40", "40–49", "50–59", "60–69", "70 and over"),
+    "density": ("A", "B", "C", "D"),
+    "cancer": ("malignant", "not malignant"),
+}
+"""Groups that are listed even if nobody is in them, where the data say anything of their axis."""
 
 
 @dataclass(frozen=True)
@@ -141,31 +164,6 @@ def _plain(name: str) -> str:
 
 def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}" + ("" if words.endswith(".") else ".")
-
-
-UNKNOWN: Final = "unknown"
-_COUNTRIES: Final = {
-    "cbis-ddsm": "United States",
-    "cbis_masses": "United States",
-    "cesm": "Egypt",
-    "cmmd": "China",
-    "ddsm": "United States",
-    "inbreast": "Portugal",
-    "mias": "United Kingdom",
-    "rsna": "Australia or United States",
-    "vindr": "Viet Nam",
-}
-"""Where the patients of a source were imaged, as it was published: DDSM Heath 2001; CBIS-DDSM
-doi:10.1038/sdata.2017.177; CESM doi:10.1038/s41597-022-01238-0; CMMD doi:10.7937/tcia.eqde-4b16;
-INbreast doi:10.1016/j.acra.2011.09.014; mini-MIAS Suckling 1994; RSNA doi:10.1148/radiol.241447 (of
-two sites, and the table does not say which is which); VinDr doi:10.1038/s41597-023-02100-7."""
-_AGES: Final = (40, 50, 60, 70)
-_EXPECTED: Final = {
-    "age": ("under 40", "40–49", "50–59", "60–69", "70 and over"),
-    "density": ("A", "B", "C", "D"),
-    "cancer": ("malignant", "not malignant"),
-}
-"""Groups that are listed even if nobody is in them, where the data say anything of their axis."""
 
 
 def _age(record: Record) -> str | None:

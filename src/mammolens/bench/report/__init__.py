@@ -79,30 +79,22 @@ def write_report(folder: Path, out: Path | None = None) -> tuple[Path, ...]:
 
 
 def _document_of(folder: Path) -> Document:
-    from mammolens.bench.report.comparison_document import (
-        COMPARE_FILE,
-        COMPARE_SCHEMA,
-        build_compared,
-    )
-    from mammolens.bench.report.explanation_document import (
-        EXPLAINED_FILE,
-        EXPLAINED_SCHEMA,
-        build_explained,
-    )
-    from mammolens.bench.report.outcomes_document import build_outcomes
-    from mammolens.outcomes import FILE, SCHEMA
-
-    if (compared := folder / COMPARE_FILE).is_file():
-        pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem[0] != "r", path.stem))
-        return build_compared(read_figures(compared, [COMPARE_SCHEMA], "the comparison"), pictures)
-    if (explained := folder / EXPLAINED_FILE).is_file():
-        sheet = explained.with_suffix(".png")
-        found = read_figures(explained, [EXPLAINED_SCHEMA], "mammolens explain")
-        return build_explained(found, sheet if sheet.is_file() else None)
-    if (audited := folder / FILE).is_file():
-        return build_outcomes(read_figures(audited, [SCHEMA], "mammolens outcomes audit"))
+    from mammolens import outcomes
+    from mammolens.bench.report import comparison_document as compared
+    from mammolens.bench.report import explanation_document as explained
     from mammolens.bench.report.evaluation_document import build_document
+    from mammolens.bench.report.outcomes_document import build_outcomes
 
+    if (path := folder / compared.COMPARE_FILE).is_file():
+        pictures = sorted(folder.glob("*.png"), key=lambda path: (path.stem[0] != "r", path.stem))
+        found = read_figures(path, [compared.COMPARE_SCHEMA], "the comparison")
+        return compared.build_compared(found, pictures)
+    if (path := folder / explained.EXPLAINED_FILE).is_file():
+        found = read_figures(path, [explained.EXPLAINED_SCHEMA], "mammolens explain")
+        sheet = path.with_suffix(".png")
+        return explained.build_explained(found, sheet if sheet.is_file() else None)
+    if (path := folder / outcomes.FILE).is_file():
+        return build_outcomes(read_figures(path, [outcomes.SCHEMA], "mammolens outcomes audit"))
     return build_document(read_run(folder))
 
 

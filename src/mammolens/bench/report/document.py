@@ -46,6 +46,10 @@ __all__ = [
     "table_or_notes",
 ]
 
+ALL: Final = "all data sets together"
+TASK_WORDS: Final = {"malignancy": "malignancy", "tumour": "tumour (benign or malignant)"}
+_MISSING: Final = "none"
+
 
 @dataclass(frozen=True)
 class Text:
@@ -185,12 +189,6 @@ def charts_together(blocks: Sequence[Block]) -> Iterator[Block | Charts]:
             yield Charts(tuple(block for block in group if isinstance(block, Figure)))
         else:
             yield from group
-
-
-ALL: Final = "all data sets together"
-TASK_WORDS: Final = {"malignancy": "malignancy", "tumour": "tumour (benign or malignant)"}
-
-_MISSING: Final = "none"
 
 
 def datasets_and_all(metrics: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:

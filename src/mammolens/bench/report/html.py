@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 
 from mammolens import DISCLAIMER
 from mammolens._pages import page_start, templates
-from mammolens.bench.report.document import Document, Figure, charts_together
+from mammolens.bench.report.document import Document, charts_together
 from mammolens.wording import printable
 
 __all__ = ["inline", "render_html"]
@@ -36,7 +36,9 @@ def render_html(document: Document) -> str:
     """Render a report as the text of a whole HTML document."""
     pages = templates(_HERE)
     pages.filters |= {
-        "chart": _chart,
+        "chart": lambda one, key: Markup(
+            inline(one.svg, printable(one.title), printable(one.alt), key)
+        ),
         "charts_together": charts_together,
         "kind": lambda block: type(block).__name__,
         "png": lambda data: f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}",
@@ -46,10 +48,6 @@ def render_html(document: Document) -> str:
     return pages.get_template("report.html.j2").render(
         start=Markup(page_start(document.title, style)), report=document, disclaimer=DISCLAIMER
     )
-
-
-def _chart(figure: Figure, key: str) -> Markup:
-    return Markup(inline(figure.svg, printable(figure.title), printable(figure.alt), key))
 
 
 def _words(words: str) -> Markup:

@@ -41,6 +41,26 @@ __all__ = [
 
 _Bool = npt.NDArray[np.bool_]
 _Float = npt.NDArray[np.float64]
+READERS_SENSITIVITY: Final = 0.869
+READERS_SPECIFICITY: Final = 0.889
+"""Of 1.68 million screening examinations of the Breast Cancer Surveillance Consortium, Lehman et
+al. 2017, doi:10.1148/radiol.2016161174."""
+LOWEST_SPECIFICITY: Final = 0.8
+_SENSITIVITY_AT = "sensitivity_at_specificity"
+_SPECIFICITY_AT = "specificity_at_sensitivity"
+_FORMULAS: Final = {
+    "auc": ranked_area,
+    "partial_auc": ranked_partial_area(LOWEST_SPECIFICITY),
+    "average_precision": ranked_precision,
+    f"{_SENSITIVITY_AT}/{READERS_SPECIFICITY:g}": ranked_sensitivity(READERS_SPECIFICITY),
+    f"{_SPECIFICITY_AT}/{READERS_SENSITIVITY:g}": ranked_specificity(READERS_SENSITIVITY),
+    f"{_SPECIFICITY_AT}/0.95": ranked_specificity(0.95),
+}
+_SUMS: Final = {
+    "probabilistic_f1": probabilistic_f1_statistic,
+    "brier": brier_statistic,
+    "log_loss": log_loss_statistic,
+}
 
 
 def calibration_figures(
@@ -125,30 +145,6 @@ def calibration_errors(
 def _cut(interval: Interval, power: float) -> dict[str, float | None]:
     found = interval_json(interval.centred)
     return {k: None if v is None else max(v, 0.0) ** power for k, v in found.items()}
-
-
-READERS_SENSITIVITY: Final = 0.869
-READERS_SPECIFICITY: Final = 0.889
-"""Of 1.68 million screening examinations of the Breast Cancer Surveillance Consortium, Lehman et
-al. 2017, doi:10.1148/radiol.2016161174."""
-
-LOWEST_SPECIFICITY: Final = 0.8
-
-_SENSITIVITY_AT = "sensitivity_at_specificity"
-_SPECIFICITY_AT = "specificity_at_sensitivity"
-_FORMULAS: Final = {
-    "auc": ranked_area,
-    "partial_auc": ranked_partial_area(LOWEST_SPECIFICITY),
-    "average_precision": ranked_precision,
-    f"{_SENSITIVITY_AT}/{READERS_SPECIFICITY:g}": ranked_sensitivity(READERS_SPECIFICITY),
-    f"{_SPECIFICITY_AT}/{READERS_SENSITIVITY:g}": ranked_specificity(READERS_SENSITIVITY),
-    f"{_SPECIFICITY_AT}/0.95": ranked_specificity(0.95),
-}
-_SUMS: Final = {
-    "probabilistic_f1": probabilistic_f1_statistic,
-    "brier": brier_statistic,
-    "log_loss": log_loss_statistic,
-}
 
 
 def task_figures(evidence: Evidence) -> dict[str, Any]:

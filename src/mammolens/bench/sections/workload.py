@@ -31,6 +31,11 @@ _Float = npt.NDArray[np.float64]
 
 _MULTIPLES: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Odds of the thresholds at which net benefit has an interval, in units of the prevalence's."""
+_FIRST: Final = (0.1, 0.2)
+_KEPT: Final = (0.90, 0.95, 0.99)
+_CURVE_POINTS = 60
+MOST_POINTS: Final = 120
+_DIGITS = 5
 
 
 class DecisionCurve(NamedTuple):
@@ -40,11 +45,6 @@ class DecisionCurve(NamedTuple):
     thresholds: _Float
     model: _Float
     recall_all: _Float
-
-
-_FIRST: Final = (0.1, 0.2)
-_KEPT: Final = (0.90, 0.95, 0.99)
-_CURVE_POINTS = 60
 
 
 def decision(evidence: Evidence) -> dict[str, Any]:
@@ -176,10 +176,6 @@ def _risks(odds: _Float) -> _Float:
     return odds / (1 + odds)
 
 
-MOST_POINTS: Final = 120
-_DIGITS = 5
-
-
 def curves(evidence: Evidence) -> dict[str, Any]:
     """Give task → unit → ``roc``, ``precision_recall``, ``reliability`` and, of malignancy,
     ``decision``; each is columns of equal length, at most `MOST_POINTS`. Empty where labels are
@@ -221,7 +217,10 @@ def _reliability(evidence: Evidence, sample: Sample) -> dict[str, Any]:
 
 def _columns(columns: dict[str, _Float], *path: _Float) -> dict[str, list[float | None]]:
     kept = _thinned(*path) if path else slice(None)
-    return {name: [_number(v) for v in values[kept].tolist()] for name, values in columns.items()}
+    return {
+        name: [float(f"{v:.{_DIGITS}g}") if np.isfinite(v) else None for v in values[kept].tolist()]
+        for name, values in columns.items()
+    }
 
 
 def _thinned(along: _Float, up: _Float) -> npt.NDArray[np.intp]:
@@ -231,7 +230,3 @@ def _thinned(along: _Float, up: _Float) -> npt.NDArray[np.intp]:
         return np.arange(walked.size)
     places = np.searchsorted(walked, np.linspace(0.0, walked[-1], MOST_POINTS))
     return np.unique(np.clip(places, 0, walked.size - 1))
-
-
-def _number(value: float) -> float | None:
-    return float(f"{value:.{_DIGITS}g}") if np.isfinite(value) else None

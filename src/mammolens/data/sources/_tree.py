@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from mammolens.core import Caution, Laterality, ViewPosition
@@ -12,6 +13,7 @@ from mammolens.images import read_facts
 from mammolens.images.names import IMAGE_SUFFIXES
 
 __all__ = [
+    "Counted",
     "count_caution",
     "find_file",
     "images_under",
@@ -95,8 +97,14 @@ def count_caution(name: str, what: str, items: Sequence[object]) -> tuple[Cautio
     return (Caution(name, f"{len(items)} {what}: {first}{' …' if len(items) > 3 else ''}"),)
 
 
-def make_manifest(records: Iterable[Record], cautions: Iterable[Caution], root: Path) -> Manifest:
-    """Make the manifest of a source.
+Counted = tuple[str, str, Sequence[object]]
+"""The name of a caution, what it says after the number of its items, and the items."""
+
+
+def make_manifest(
+    records: Iterable[Record], cautions: Iterable[Caution | Counted], root: Path
+) -> Manifest:
+    """Make the manifest of a source; a caution without items is left out.
 
     Raises
     ------
@@ -110,7 +118,8 @@ def make_manifest(records: Iterable[Record], cautions: Iterable[Caution], root: 
             source=str(root),
             remedy="See docs/reference/data-sources.md for the folder layout of this source",
         )
-    return Manifest.of(all_records, cautions)
+    told = ((one,) if isinstance(one, Caution) else count_caution(*one) for one in cautions)
+    return Manifest.of(all_records, chain.from_iterable(told))
 
 
 def _plain(name: str) -> str:

@@ -28,7 +28,7 @@ from mammolens.data.sources._cbis_pictures import (
     case_in,
     find_pictures,
 )
-from mammolens.data.sources._tree import count_caution, make_manifest
+from mammolens.data.sources._tree import Counted, make_manifest
 from mammolens.errors import InvalidManifest
 from mammolens.tables import Row, read_table
 
@@ -254,7 +254,7 @@ def _cautions(
     tables: set[Set],
     found: Mapping[Film, Sequence[_Abnormality]],
     pictures: Pictures,
-) -> list[Caution]:
+) -> list[Caution | Counted]:
     cautions: list[Caution] = []
     lacking = [
         f"{'mass' if masses else 'calc'} {'test' if test else 'train'}"
@@ -272,7 +272,8 @@ def _cautions(
         )
     listed = [str(film) for film in sorted(found, key=str) if film not in pictures.films]
     unlisted = [str(film) for film in sorted(pictures.films, key=str) if film not in found]
-    for name, what, items in (
+    return [
+        *cautions,
         ("images_missing", "films of the tables have no picture here", listed),
         ("images_unlisted", "films are left out, because no table lists them", unlisted),
         (
@@ -290,6 +291,4 @@ def _cautions(
             "masks are left out, because they do not have their film's size",
             pictures.other_size,
         ),
-    ):
-        cautions += count_caution(name, what, items)
-    return cautions
+    ]

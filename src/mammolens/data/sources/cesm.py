@@ -22,7 +22,6 @@ from mammolens.core import Box
 from mammolens.data.lesions import Lesion
 from mammolens.data.manifest import Manifest, Record
 from mammolens.data.sources._tree import (
-    count_caution,
     find_file,
     images_under,
     laterality_of,
@@ -81,9 +80,9 @@ def build(root: Path, *, images: str = "low-energy") -> Manifest:
     listed = {n for n in rows if (m := _NAME.fullmatch(n)) and m["type"] in _TYPES[images]}
     drawn = [r.image_id for r in records if r.lesions and r.tumour is False]
     cautions = (
-        *count_caution("no_row", "images have no annotation", [n for n in chosen if n not in rows]),
-        *count_caution("no_image", "annotated images are missing", sorted(listed - chosen.keys())),
-        *count_caution("outline_on_normal", "images labelled normal have outlines", drawn),
+        ("no_row", "images have no annotation", [n for n in chosen if n not in rows]),
+        ("no_image", "annotated images are missing", sorted(listed - chosen.keys())),
+        ("outline_on_normal", "images labelled normal have outlines", drawn),
     )
     return make_manifest(records, cautions, root)
 

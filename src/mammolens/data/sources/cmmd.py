@@ -15,7 +15,7 @@ from typing import Final
 
 from mammolens.core import Laterality
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import count_caution, find_file, images_under, make_manifest
+from mammolens.data.sources._tree import find_file, images_under, make_manifest
 from mammolens.errors import InputError
 from mammolens.images import HeaderInfo, ImageFile, identify
 from mammolens.tables import Row, read_table
@@ -59,13 +59,9 @@ def build(root: Path) -> Manifest:
             records.append(record)
     unknown = [record.image_id for record in records if record.malignant is None]
     cautions = (
-        *count_caution("unreadable", "files are not images and are left out", unreadable),
-        *count_caution(
-            "no_row", "images show breasts without a row: their label is unknown", unknown
-        ),
-        *count_caution(
-            "no_image", "listed breasts have no image here", _without_image(breasts, records)
-        ),
+        ("unreadable", "files are not images and are left out", unreadable),
+        ("no_row", "images show breasts without a row: their label is unknown", unknown),
+        ("no_image", "listed breasts have no image here", _without_image(breasts, records)),
     )
     return make_manifest(records, cautions, root)
 

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from mammolens.core import Box, Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import count_caution, make_manifest
+from mammolens.data.sources._tree import make_manifest
 from mammolens.errors import InputError
 from mammolens.images.ljpeg import CaseHeader, case_of, parse_ics
 
@@ -41,6 +41,15 @@ _NOTES: Final = {
 }
 """Name of a caution → its text, after the number of cases or films."""
 _Notes = dict[str, list[str]]
+_START = re.compile(r"^[ \t]*ABNORMALITY[ \t]+\d+", re.MULTILINE)
+_TOTAL = re.compile(r"TOTAL_ABNORMALITIES\s+(\d+)")
+_TYPE = re.compile(r"LESION_TYPE[ \t]+(\S+)[ \t]*(.*)")
+_ASSESSMENT = re.compile(r"ASSESSMENT[ \t]+([0-6])\b")
+_PATHOLOGY = re.compile(r"PATHOLOGY[ \t]+(\S+)")
+_BOUNDARY = re.compile(r"BOUNDARY\s+((?:\d+\s+)*\d+)")
+_MALIGNANT = {"MALIGNANT": True, "BENIGN": False, "BENIGN_WITHOUT_CALLBACK": False}
+_STEPS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
+"""(rows, columns) of the eight directions: 0 is up, then clockwise."""
 
 
 class _Labels(NamedTuple):
@@ -83,7 +92,7 @@ def build(root: Path) -> Manifest:
             continue
         records += _films(case, path, root, notes)
     records.sort(key=lambda record: record.image_id)
-    cautions = (c for name, what in _NOTES.items() for c in count_caution(name, what, notes[name]))
+    cautions = ((name, what, notes[name]) for name, what in _NOTES.items())
     return make_manifest(records, cautions, root)
 
 
@@ -161,17 +170,6 @@ def _overlay_labels(overlay: Overlay) -> _Labels:
         ),
         notes=tuple(note for note, holds in doubts.items() if holds),
     )
-
-
-_START = re.compile(r"^[ \t]*ABNORMALITY[ \t]+\d+", re.MULTILINE)
-_TOTAL = re.compile(r"TOTAL_ABNORMALITIES\s+(\d+)")
-_TYPE = re.compile(r"LESION_TYPE[ \t]+(\S+)[ \t]*(.*)")
-_ASSESSMENT = re.compile(r"ASSESSMENT[ \t]+([0-6])\b")
-_PATHOLOGY = re.compile(r"PATHOLOGY[ \t]+(\S+)")
-_BOUNDARY = re.compile(r"BOUNDARY\s+((?:\d+\s+)*\d+)")
-_MALIGNANT = {"MALIGNANT": True, "BENIGN": False, "BENIGN_WITHOUT_CALLBACK": False}
-_STEPS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
-"""(rows, columns) of the eight directions: 0 is up, then clockwise."""
 
 
 @dataclass(frozen=True)

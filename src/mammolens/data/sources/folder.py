@@ -14,9 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from mammolens.core import Caution
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.sources._tree import count_caution, images_under, make_manifest
+from mammolens.data.sources._tree import Counted, images_under, make_manifest
 from mammolens.errors import ConfigError, InputError, InvalidManifest
 from mammolens.images import HeaderInfo, ImageFile, identify
 from mammolens.spelling import check_known
@@ -188,18 +187,18 @@ def _patient(
     return match[1]
 
 
-def _cautions(without_patient: list[Path], records: Iterable[Record]) -> tuple[Caution, ...]:
+def _cautions(without_patient: list[Path], records: Iterable[Record]) -> tuple[Counted, ...]:
     sides: dict[str, set[Split | None]] = {}
     for record in records:
         sides.setdefault(record.patient_id, set()).add(record.split)
     leaking = sorted(patient for patient, found in sides.items() if len(found) > 1)
     return (
-        *count_caution(
+        (
             "PATIENTS_UNKNOWN",
             "images have no known patient, and each counts as its own patient: A SPLIT MAY PUT ONE"
             " PATIENT ON BOTH SIDES, and figures from it are then too good; give --set"
             " patient=EXPRESSION",
             without_patient,
         ),
-        *count_caution("patients_on_two_sides", "patients are on two sides of the split", leaking),
+        ("patients_on_two_sides", "patients are on two sides of the split", leaking),
     )

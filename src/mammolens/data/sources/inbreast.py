@@ -21,7 +21,7 @@ from xml.parsers.expat import ExpatError
 from mammolens.core import Box, Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import count_caution, make_manifest
+from mammolens.data.sources._tree import make_manifest
 from mammolens.errors import InvalidManifest
 from mammolens.tables import Row, read_table
 
@@ -105,7 +105,7 @@ def build(root: Path) -> Manifest:
         else:
             records[image] = _record(path, match, rows[image], outlines.get(image), notes)
     notes["images_missing"] = [image for image in rows if image not in records]
-    cautions = (c for name, what in _NOTES.items() for c in count_caution(name, what, notes[name]))
+    cautions = ((name, what, notes[name]) for name, what in _NOTES.items())
     return make_manifest(records.values(), cautions, root)
 
 

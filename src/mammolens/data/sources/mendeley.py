@@ -24,7 +24,7 @@ import numpy.typing as npt
 from mammolens.core import Caution, Laterality, ViewPosition
 from mammolens.data.manifest import SQUEEZED_SOURCES, Manifest, Record
 from mammolens.data.sources._tree import (
-    count_caution,
+    Counted,
     images_under,
     laterality_of,
     make_manifest,
@@ -62,18 +62,19 @@ def build(root: Path) -> Manifest:
         There is no class folder, or one film is in both classes.
     """
     records, copies, unknown_names = _first_copies(root)
-    turned, cautions = _turn_upright(records)
+    turned, turns = _turn_upright(records)
     inbreast = [r.image_id for r in records if r.dataset == "inbreast"]
-    cautions += (
-        *count_caution("copies_left_out", "augmented copies are left out", copies),
-        *count_caution("unknown_name", "files have names that the set does not use", unknown_names),
-        *count_caution(
+    cautions: list[Caution | Counted] = [
+        *turns,
+        ("copies_left_out", "augmented copies are left out", copies),
+        ("unknown_name", "files have names that the set does not use", unknown_names),
+        (
             "patients_by_number",
             "INbreast films with similar numbers count as one patient; this joins some patients and"
             " may separate two exams of one patient",
             inbreast,
         ),
-    )
+    ]
     return make_manifest(turned, cautions, root)
 
 

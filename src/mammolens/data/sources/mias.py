@@ -18,13 +18,7 @@ from typing import Final, NamedTuple
 from mammolens.core import Laterality, ViewPosition
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record
-from mammolens.data.sources._tree import (
-    count_caution,
-    find_file,
-    images_under,
-    make_manifest,
-    size_of,
-)
+from mammolens.data.sources._tree import find_file, images_under, make_manifest, size_of
 from mammolens.errors import InvalidManifest
 from mammolens.tables import read_lines
 
@@ -76,11 +70,9 @@ def build(root: Path) -> Manifest:
     ]
     unlisted = sorted(name for name in images.keys() - marks.keys() if re.match(r"mdb\d", name))
     cautions = (
-        *count_caution(
-            "no_image", "listed images are missing", sorted(marks.keys() - images.keys())
-        ),
-        *count_caution("no_row", "images have no line in Info.txt and are left out", unlisted),
-        *count_caution(
+        ("no_image", "listed images are missing", sorted(marks.keys() - images.keys())),
+        ("no_row", "images have no line in Info.txt and are left out", unlisted),
+        (
             "circles_left_out",
             "images are not 1024 pixels wide, so their circles are left out",
             resized,

@@ -15,13 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from mammolens.data.manifest import SQUEEZED_SOURCES, Manifest, Record
-from mammolens.data.sources._tree import (
-    count_caution,
-    find_file,
-    images_under,
-    make_manifest,
-    size_of,
-)
+from mammolens.data.sources._tree import find_file, images_under, make_manifest, size_of
 from mammolens.errors import InvalidManifest
 from mammolens.tables import Row, read_table
 
@@ -58,9 +52,9 @@ def build(root: Path) -> Manifest:
     unlisted = [str(path) for key, path in images.items() if key not in listed]
     squeezed = [record.image_id for record in records if record.pixel_aspect != 1.0]
     cautions = (
-        *count_caution("no_image", "listed images are missing", missing),
-        *count_caution("no_row", "images have no row and are left out", unlisted),
-        *count_caution("squeezed", "square pictures are treated as squeezed from 4:5", squeezed),
+        ("no_image", "listed images are missing", missing),
+        ("no_row", "images have no row and are left out", unlisted),
+        ("squeezed", "square pictures are treated as squeezed from 4:5", squeezed),
     )
     return make_manifest(records, cautions, root)
 

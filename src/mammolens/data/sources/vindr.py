@@ -17,13 +17,7 @@ from typing import Final
 from mammolens.core import Caution
 from mammolens.data.lesions import Lesion, LesionKind
 from mammolens.data.manifest import Manifest, Record, Split
-from mammolens.data.sources._tree import (
-    count_caution,
-    find_file,
-    images_under,
-    make_manifest,
-    size_of,
-)
+from mammolens.data.sources._tree import find_file, images_under, make_manifest, size_of
 from mammolens.tables import Row, read_table
 
 __all__ = ["build"]
@@ -83,7 +77,7 @@ def build(root: Path) -> Manifest:
     cautions = (
         _LABELS_ARE_BIRADS,
         _PATIENT_IS_STUDY,
-        *count_caution("no_image", "listed images are missing", missing),
+        ("no_image", "listed images are missing", missing),
     )
     return make_manifest(records, cautions, root)
 

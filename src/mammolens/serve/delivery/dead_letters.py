@@ -8,7 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from mammolens.serve.record import DELIVERIES, FILES, OVERTAKEN, Database, WorkState, read_as
+from mammolens.serve.record import DELIVERIES, FILES, OVERTAKEN, Database, WorkState, from_row
 
 __all__ = ["DeadLetter", "dead_letter_lines", "read_dead"]
 
@@ -53,7 +53,7 @@ def read_dead(database: Database, routes: Sequence[str]) -> list[DeadLetter]:
             .order_by(DELIVERIES.c.id)
         ).all()
     return [
-        read_as(
+        from_row(
             DeadLetter,
             row,
             error=row.error if row.finished_at else NO_ROUTE,

@@ -22,8 +22,8 @@ from mammolens.serve.record import (
     HeldWork,
     attempts,
     audit,
+    from_row,
     leases,
-    read_as,
 )
 from mammolens.serve.settings import JobSettings
 
@@ -95,7 +95,7 @@ def claim_deliveries(
 
     find = partial(_find_ready, routes, most)
     return [
-        read_as(
+        from_row(
             Delivery,
             row,
             lease=lease,

@@ -12,7 +12,7 @@ from mammolens.serve.dicomweb.headers import HeaderIndex
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.people import Person, visible_exams
 from mammolens.serve.reading import exams_with_visible_ai
-from mammolens.serve.record import CURRENT, EXAMS, FILES, HEADERS, INSTANCES, RESULTS, read_as
+from mammolens.serve.record import CURRENT, EXAMS, FILES, HEADERS, INSTANCES, RESULTS, from_row
 
 __all__ = ["FoundObject", "Viewer", "find_objects", "first_of_uid", "may_know", "shown_headers"]
 
@@ -74,7 +74,7 @@ def find_objects(
         exam_ids = list(connection.execute(asked.order_by(EXAMS.c.id)).scalars())
         rows = shown_headers(connection, viewer, exam_ids)
     found = (
-        read_as(FoundObject, row, study_instance_uid=study, is_ours=row.instance_id is None)
+        from_row(FoundObject, row, study_instance_uid=study, is_ours=row.instance_id is None)
         for row in first_of_uid(rows)
         if series in (None, row.series_instance_uid) and instance in (None, row.sop_instance_uid)
     )

@@ -36,7 +36,7 @@ from mammolens.serve.record import (
     Database,
     OutcomeState,
     audit,
-    read_as,
+    from_row,
 )
 
 __all__ = ["decide_outcome", "exam_outcomes", "list_outcomes", "show_outcome"]
@@ -81,7 +81,7 @@ def show_outcome(state: NodeState, person: Person, outcome_id: int) -> OutcomeDe
             outcome_row(row),
             text,
             _evidence(text, specimen),
-            [read_as(ExamChoice, one) for one in found],
+            [from_row(ExamChoice, one) for one in found],
             _places(connection, person, row),
             _decisions(connection, outcome_id),
         )

@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from mammolens.serve.outcomes.places import ViewPlace
-from mammolens.serve.record import OutcomeState, read_as
+from mammolens.serve.record import OutcomeState, from_row
 
 __all__ = [
     "Decision",
@@ -106,7 +106,7 @@ class ExamOutcomes:
 
 def outcome_row(row: sa.Row[Any]) -> OutcomeRow:
     """Read an outcome from its row of the table."""
-    return read_as(
+    return from_row(
         OutcomeRow,
         row,
         state=OutcomeState(row.state),

@@ -76,7 +76,7 @@ from mammolens.serve.record.reading_tables import (
     ReadingState,
     RoundState,
 )
-from mammolens.serve.record.rows import read_as
+from mammolens.serve.record.rows import from_row
 from mammolens.serve.record.sites import ensure_site
 from mammolens.serve.record.steps import Step, StepLost
 from mammolens.serve.record.tables import (
@@ -206,6 +206,7 @@ __all__ = [
     "enter_verdict",
     "enter_views",
     "fold",
+    "from_row",
     "insert_once",
     "leases",
     "look_into",
@@ -213,7 +214,6 @@ __all__ = [
     "open_database",
     "overview_lines",
     "present",
-    "read_as",
     "read_failures",
     "read_overview",
     "server_time",

@@ -14,7 +14,7 @@ from pydicom.uid import generate_uid
 from mammolens.serve.record import audit, leases
 from mammolens.serve.record.database import Database, insert_once
 from mammolens.serve.record.leases import Lease
-from mammolens.serve.record.rows import read_as
+from mammolens.serve.record.rows import from_row
 from mammolens.serve.record.tables import STEPS, WorkState
 from mammolens.serve.settings import JobSettings
 
@@ -80,7 +80,7 @@ def hold(database: Database, server: str, worker: str, jobs: JobSettings) -> lis
         return connection.execute(of_server.with_for_update(skip_locked=True)).all()
 
     return [
-        read_as(
+        from_row(
             Step, row, lease=lease, work=json.loads(row.work or "{}"), attempts=row.attempts + 1
         )
         for row, lease, _ in leases.claim(database, STEPS, worker, jobs, find)

@@ -33,7 +33,7 @@ from mammolens.serve.record import (
     ExamHeader,
     PictureState,
     enter_header,
-    read_as,
+    from_row,
 )
 from mammolens.serve.viewer import Found, banner_of, image_facts, pack, refused_facts
 from mammolens.serve.work.stored_objects import StoredFile, check_store
@@ -121,7 +121,7 @@ def claim_pictures(database: Database) -> list[PictureTask]:
             PICTURES.update().where(PICTURES.c.instance_id.in_(lost)).values(**failed)
         )
     return [
-        read_as(PictureTask, row, digest=row.object, last=row.attempts + 1 >= MOST_ATTEMPTS)
+        from_row(PictureTask, row, digest=row.object, last=row.attempts + 1 >= MOST_ATTEMPTS)
         for row in rows
         if row.instance_id not in lost
     ]

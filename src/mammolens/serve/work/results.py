@@ -28,9 +28,9 @@ from mammolens.serve.record import (
     audit,
     doubt_verdict,
     enter_verdict,
+    from_row,
     insert_once,
     leases,
-    read_as,
 )
 from mammolens.serve.settings import RouteSettings
 from mammolens.serve.work.queue import Job
@@ -161,7 +161,7 @@ def read_inputs(database: Database, job: Job) -> ExamInputs:
     return ExamInputs(
         exam.study_instance_uid,
         exam.patient_id,
-        tuple(read_as(StoredInstance, row, role=Role(row.role)) for row in rows),
+        tuple(from_row(StoredInstance, row, role=Role(row.role)) for row in rows),
         identities,
         exam.accession_number,
     )

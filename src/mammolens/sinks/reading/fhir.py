@@ -6,28 +6,16 @@ covers every image is preliminary. The patient is referred to by identifier; no 
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from mammolens.core import Laterality
 from mammolens.readings import SignedReading
 from mammolens.sinks import Artefact
 from mammolens.sinks._dicom_codes import Code
-from mammolens.sinks._fhir_parts import (
-    HL7,
-    SITES,
-    STUDY_REPORT,
-    Json,
-    coding,
-    concept,
-    imaging_study,
-    known,
-    reference,
-    study_day,
-    subject,
-)
-from mammolens.sinks._messages import ExamIdentity, identity_of
+from mammolens.sinks._fhir_parts import BundleWriter, Json, concept, fhir_file, reference
+from mammolens.sinks._messages import identity_of
 from mammolens.sinks.reading import codes as birads
 from mammolens.sinks.reading.words import Wording, ai_sentences, mark_words, signature
 from mammolens.wording import DISCLAIMER
@@ -37,9 +25,7 @@ __all__ = ["reading_bundle", "reading_fhir"]
 
 def reading_fhir(reading: SignedReading, say: Wording) -> Artefact:
     """Give the bundle of a reading as a file."""
-    text = json.dumps(reading_bundle(reading, say), ensure_ascii=False, indent=1, allow_nan=False)
-    data = text.encode("utf-8", "replace") + b"\n"
-    return Artefact("reading.json", "application/fhir+json", data)
+    return fhir_file("reading.json", reading_bundle(reading, say))
 
 
 def reading_bundle(reading: SignedReading, say: Wording) -> Json:
@@ -52,68 +38,44 @@ def reading_bundle(reading: SignedReading, say: Wording) -> Json:
 
     Source: FHIR R4 (4.0.1), diagnosticreport.html.
     """
-    writer = _Writer(reading, say, identity_of(reading.images, reading.images))
-    return {
-        "resourceType": "Bundle",
-        "id": writer.uuid("Bundle"),
-        "type": "transaction",
-        "timestamp": writer.signed,
-        "entry": list(writer.entries()),
-    }
+    identity = identity_of(reading.images, reading.images)
+    return _Writer(identity, reading.signed.isoformat(timespec="seconds"), reading, say).bundle()
 
 
-class _Writer:
+@dataclass(frozen=True)
+class _Writer(BundleWriter):
     """Makes the entries of the bundle of one reading."""
 
-    def __init__(self, reading: SignedReading, say: Wording, identity: ExamIdentity) -> None:
-        self._reading, self._say, self._identity = reading, say, identity
-        self.signed = reading.signed.isoformat(timespec="seconds")
-        self._status = "final"
-        if reading.additions:
-            self._status = "appended"
-        if reading.is_behind or reading.role == "opinion":
-            self._status = "preliminary"
+    reading: SignedReading
+    say: Wording
+
+    @property
+    def status(self) -> str:
+        """Status of the report; what is not the last word is preliminary."""
+        if self.reading.is_behind or self.reading.role == "opinion":
+            return "preliminary"
+        return "appended" if self.reading.additions else "final"
 
     def uuid(self, *what: str) -> str:
         """Give the UUID of a resource of the reading."""
-        parts = self._identity.study_instance_uid, self._reading.id, *what
+        parts = self.identity.study_instance_uid, self.reading.id, *what
         return str(uuid.uuid5(uuid.NAMESPACE_OID, repr(parts)))
 
     def entries(self) -> Iterator[Json]:
         """Give every entry; an entry comes after the entries that it refers to."""
-        yield self._put("Practitioner", self._practitioner())
-        uid = f"urn:dicom:uid|urn:oid:{self._identity.study_instance_uid}"
-        yield {
-            "fullUrl": f"urn:uuid:{self.uuid('ImagingStudy')}",
-            "resource": {"resourceType": "ImagingStudy"} | known(imaging_study(self._identity)),
-            "request": {
-                "method": "POST",
-                "url": "ImagingStudy",
-                "ifNoneExist": f"identifier={uid}",
-            },
-        }
+        yield self.put("Practitioner", self._practitioner())
+        yield self.create_study()
         said = list(self._observations())
         yield from said
-        yield self._put("DiagnosticReport", self._report([reference(entry) for entry in said]))
-
-    def _put(self, kind: str, content: Json, *what: str) -> Json:
-        name = self.uuid(kind, *what)
-        return {
-            "fullUrl": f"urn:uuid:{name}",
-            "resource": {"resourceType": kind, "id": name} | known(content),
-            "request": {"method": "PUT", "url": f"{kind}/{name}"},
-        }
-
-    def _link(self, kind: str) -> Json:
-        return {"reference": f"urn:uuid:{self.uuid(kind)}"}
+        yield self.put("DiagnosticReport", self._report([reference(entry) for entry in said]))
 
     def _practitioner(self) -> Json:
-        observer = self._reading.observer
+        observer = self.reading.observer
         identifier = {"system": "urn:mammolens:accounts", "value": observer.account}
         return {"identifier": [identifier], "name": [{"text": observer.name}]}
 
     def _observations(self) -> Iterator[Json]:
-        answer = self._reading.answer
+        answer = self.reading.answer
         for side, category, density in answer.breasts():
             if category is not None:
                 value = birads.ASSESSMENTS[category]
@@ -124,51 +86,36 @@ class _Writer:
         recall = birads.YES if answer.recall else birads.NO
         yield self._observed(birads.RECALL, recall, None, "recall")
         for number, mark in enumerate(answer.findings, start=1):
-            words = f"{number}: {mark_words(mark, self._say)}"
-            said = self._said(birads.finding_code(mark.descriptors), self._reading.side_of(mark))
-            yield self._put("Observation", said | {"valueString": words}, f"mark {number}")
+            words = f"{number}: {mark_words(mark, self.say)}"
+            said = self._said(birads.finding_code(mark.descriptors), self.reading.side_of(mark))
+            yield self.put("Observation", said | {"valueString": words}, f"mark {number}")
 
     def _observed(self, name: Code, value: Code, side: Laterality | None, what: str) -> Json:
         said = self._said(name, side) | {"valueCodeableConcept": concept(value)}
-        return self._put("Observation", said, what, side.value if side else "")
+        return self.put("Observation", said, what, side.value if side else "")
 
     def _said(self, name: Code, side: Laterality | None) -> Json:
-        status = "final" if self._status == "appended" else self._status
-        return {
-            "status": status,
-            "category": [{"coding": [coding((f"{HL7}observation-category", "imaging", ""))]}],
-            "code": concept(name),
-            "subject": subject(self._identity),
-            "effectiveDateTime": study_day(self._identity),
-            "issued": self.signed,
-            "performer": [self._link("Practitioner")],
-            "bodySite": {"coding": [coding(SITES[side])]},
-            "derivedFrom": [self._link("ImagingStudy")],
-        }
+        status = "final" if self.status == "appended" else self.status
+        by = {"performer": [self.link("Practitioner")]}
+        return self.observation(status, concept(name), side, by)
 
     def _report(self, results: list[Json]) -> Json:
-        reading, answer = self._reading, self._reading.answer
+        reading, answer = self.reading, self.reading.answer
         words = [
             *birads.status_words(reading),
             answer.comment,
             answer.urgent,
-            *ai_sentences(reading, self._say),
+            *ai_sentences(reading, self.say),
             *(f"{one.author}: {one.text}" for one in reading.additions),
-            signature(reading, self._say),
+            signature(reading, self.say),
             f"{DISCLAIMER}.",
         ]
         coded = [answer.assessments.right.birads, answer.assessments.left.birads]
-        return {
-            "status": self._status,
-            "category": [{"coding": [coding((f"{HL7}v2-0074", "RAD", "Radiology"))]}],
-            "code": {"coding": [coding(STUDY_REPORT)], "text": "Mammography"},
-            "subject": subject(self._identity),
-            "effectiveDateTime": study_day(self._identity),
-            "issued": self.signed,
-            "performer": [self._link("Practitioner")],
-            "resultsInterpreter": [self._link("Practitioner")],
-            "result": results,
-            "imagingStudy": [self._link("ImagingStudy")],
-            "conclusion": " ".join(filter(None, words)),
-            "conclusionCode": [concept(birads.ASSESSMENTS[one]) for one in coded if one],
-        }
+        return self.report(
+            self.status,
+            "Mammography",
+            results,
+            " ".join(filter(None, words)),
+            by=[self.link("Practitioner")],
+            codes=[concept(birads.ASSESSMENTS[one]) for one in coded if one],
+        )

@@ -6,7 +6,6 @@ are preliminary (P). The id of the message follows from its content.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -15,9 +14,17 @@ from mammolens.core import Laterality
 from mammolens.readings import SignedReading
 from mammolens.sinks import Artefact
 from mammolens.sinks._dicom_codes import Code
-from mammolens.sinks._dicom_values import date, time
-from mammolens.sinks._hl7_segments import STUDY_REPORT, escape, lines, msh, pid, result, segment
-from mammolens.sinks._messages import ExamIdentity, identity_of
+from mammolens.sinks._hl7_segments import (
+    escape,
+    lines,
+    obr,
+    observations,
+    oru,
+    pid,
+    result,
+    segment,
+)
+from mammolens.sinks._messages import identity_of
 from mammolens.sinks.reading import codes as birads
 from mammolens.sinks.reading.words import Wording, advice, ai_sentences, mark_words, signature
 from mammolens.wording import DISCLAIMER
@@ -46,39 +53,15 @@ def reading_message(reading: SignedReading, say: Wording) -> str:
     """
     identity = identity_of(reading.images, reading.images)
     status = "P" if reading.is_behind or reading.role == "opinion" else "F"
-    body = [pid(identity), _obr(reading, identity, status), *_observations(reading, say, status)]
-    body.append(segment("NTE", {1: "1", 2: "L", 3: escape(DISCLAIMER)}))
-    said = "\r".join(body).encode("utf-8", "replace")
-    name = hashlib.sha256(f"{__version__} ".encode() + said).hexdigest()[:20]
-    return "\r".join([msh(reading.signed, name), *body]) + "\r"
-
-
-def _obr(reading: SignedReading, identity: ExamIdentity, status: str) -> str:
-    header = identity.header
-    accession = escape(header.accession_number or "")
-    day = date(header.study_date)
-    observer = reading.observer
-    return segment(
-        "OBR",
-        {
-            1: "1",
-            3: accession or f"{identity.study_instance_uid}^^{identity.study_instance_uid}^ISO",
-            4: STUDY_REPORT,
-            7: day + time(header.study_time).partition(".")[0] if day else "",
-            18: accession,
-            22: reading.signed.strftime("%Y%m%d%H%M%S%z"),
-            24: "RAD",
-            25: status,
-            32: f"{escape(observer.account)}&{escape(observer.name)}",
-        },
-    )
-
-
-def _observations(reading: SignedReading, say: Wording, status: str) -> Iterator[str]:
-    for number, fields in enumerate(_results(reading, say, status), start=1):
-        signed = reading.signed.strftime("%Y%m%d%H%M%S%z")
-        observer = f"{escape(reading.observer.account)}^{escape(reading.observer.name)}"
-        yield segment("OBX", {1: str(number), 4: str(number), 14: signed, 16: observer} | fields)
+    signed = reading.signed.strftime("%Y%m%d%H%M%S%z")
+    account, name = escape(reading.observer.account), escape(reading.observer.name)
+    body = [
+        pid(identity),
+        obr(identity, {22: signed, 25: status, 32: f"{account}&{name}"}),
+        *observations(_results(reading, say, status), {14: signed, 16: f"{account}^{name}"}),
+        segment("NTE", {1: "1", 2: "L", 3: escape(DISCLAIMER)}),
+    ]
+    return oru(reading.signed, f"{__version__} ", body)
 
 
 def _results(reading: SignedReading, say: Wording, status: str) -> Iterator[dict[int, str]]:
