@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from mammolens.serve.record import EXAMS, INSTANCES, PEOPLE, READINGS, ROUNDS, open_database
+from mammolens.serve.record import (
+    EXAMS,
+    INSTANCES,
+    OUTCOMES,
+    PEOPLE,
+    READINGS,
+    ROUNDS,
+    open_database,
+)
 
 from .conftest import SHOTS, loopback
 from .desk import Desk
@@ -75,6 +83,9 @@ def test_a_report_waits_is_corrected_and_stands_at_its_exam(
     desk.close()
 
 
+MISSED_ON = "2023-05-10"
+
+
 def _decided(connection: Any, exam: int, person: int, called: bool, now: datetime) -> None:
     """Enter a round that one reader has decided."""
     answer = {"assessments": {s: {"birads": "4" if called else "1"} for s in ("left", "right")}}
@@ -97,6 +108,10 @@ def _fill_site(service: Any, site: int, missed: int) -> None:
     with database.write() as connection:
         person = connection.execute(sa.select(PEOPLE.c.id).order_by(PEOPLE.c.id)).scalars().first()
         _decided(connection, missed, person, False, now)
+        earlier = EXAMS.update().where(EXAMS.c.id == missed).values(study_date=MISSED_ON)
+        connection.execute(earlier)
+        found = OUTCOMES.update().where(OUTCOMES.c.exam_id == missed).values(taken="2023-08-01")
+        connection.execute(found)
         for number in range(80):
             row = {"study_instance_uid": f"1.9.{number}", "identity": f"{number:064x}"}
             row |= {"patient_id": f"A{number}", "version": 1, "queued_version": 1}
@@ -146,7 +161,7 @@ def test_the_audit_shows_subgroups_and_opens_a_look_back(own_service, chromium, 
     table = Path(saved.value.path()).read_text("utf-8")
     assert table.startswith("who,axis,group,figure,n,")
     assert "ai,machine,ACME 1,recall_rate" in table
-    desk.opening(page.get_by_role("link", name=exam["study_date"]).first.click)
+    desk.opening(page.get_by_role("link", name=MISSED_ON).first.click)
     page.get_by_text("Look-back: a cancer was found after this exam").wait_for()
     page.get_by_label("Biopsies", exact=True).get_by_text("Invasive cancer").wait_for()
     page.screenshot(path=SHOTS / "audit-look-back.png")
