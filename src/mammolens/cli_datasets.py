@@ -69,13 +69,15 @@ def build(
     pairs = pairs_in(options, "--set")
     if cluster is None:
         manifest = build_source(name, root, pairs)
+        written = write_manifest(manifest, out)
     else:
         need_extra("scale")
         from mammolens.scale.datasets import build_with_workers
 
         with console.progress_bar("headers") as on_progress:
-            manifest = build_with_workers(name, root, pairs, cluster, tls, on_progress)
-    written = write_manifest(manifest, out)
+            manifest, written = build_with_workers(
+                name, root, pairs, out, cluster, tls, on_progress
+            )
     console.show_manifest(manifest)
     console.show_written(written)
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
+from pathlib import Path
 
 import pytest
 from archives import everyone_once, patients, start_job, wait_for_parts, write_archive
+
+from mammolens.data.manifest_writer import write_manifest
+from mammolens.data.sources import build_source
 
 pytest.importorskip("distributed", reason="pip install 'mammolens[scale]'")
 pytest.importorskip("pyarrow")
@@ -55,6 +62,70 @@ def test_a_killed_job(archive, package, tmp_path):
     assert patients(tmp_path / "out") == everyone_once(N_EXAMS)
     assert not any(one.is_running() for one in orphans)
     assert not list((tmp_path / "out").glob("exams/*/.*"))
+
+
+BUILD = """
+import time
+import mammolens.scale.datasets as d
+from mammolens.cli import main
+d.FILES_A_TASK, right = 2, d._identified
+def slow(path):
+    time.sleep(0.1)
+    with open({log!r}, "a") as log:
+        log.write(path.name + "\\n")
+    return right(path)
+d._identified = slow  # also in the workers, which import this file again
+if __name__ == '__main__': main()
+"""
+
+
+def test_a_killed_build_of_a_table_goes_on_where_it_was(make_dicom, tmp_path):
+    """No header is read again whose result was on the disk; the table is that of one process."""
+    root, log, table = tmp_path / "set", tmp_path / "read.log", tmp_path / "out" / "table.csv"
+    for number in range(24):
+        place = root / ("malignant" if number % 2 else "normal") / f"e{number:03d}.dcm"
+        make_dicom.save(place, PatientID=f"P{number}", SOPInstanceUID=f"1.2.4.{number + 1}")
+    program = tmp_path / "build.py"
+    program.write_text(BUILD.format(log=str(log)), "utf-8")
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    words = ["datasets", "build", "folder", root, "--out", table, "--cluster", "local:1"]
+
+    def start():
+        line = [sys.executable, program, *words]
+        piped = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        return subprocess.Popen([*map(str, line)], env=env, **piped)
+
+    def kept():
+        file = table.with_name(".table.csv.headers")
+        if not file.exists():
+            return set()
+        with contextlib.closing(sqlite3.connect(file)) as base, contextlib.suppress(sqlite3.Error):
+            return {Path(one).name for (one,) in base.execute("SELECT path FROM header")}
+        return set()
+
+    job = start()
+    end = time.monotonic() + 60
+    while len(kept()) < 4:
+        assert job.poll() is None, job.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    orphans = workers_of(job)
+    job.kill()
+    job.communicate(timeout=20)
+    psutil.wait_procs(orphans, timeout=20)
+    before = kept()
+    assert 4 <= len(before) < 24
+    assert not table.exists()
+    again = start()
+    told, _ = again.communicate(timeout=60)
+    assert again.returncode == 0, told
+    times = Counter(log.read_text("utf-8").split())
+    assert {times[name] for name in before} == {1}
+    assert len(times) == 24
+    assert kept() == set()
+    plain = tmp_path / "out" / "plain.csv"
+    write_manifest(build_source("folder", root), plain)
+    assert table.read_bytes() == plain.read_bytes()
 
 
 @pytest.fixture

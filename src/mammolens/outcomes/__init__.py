@@ -19,6 +19,7 @@ from mammolens.outcomes.fairness import FairnessSettings, fairness_over_time
 from mammolens.outcomes.figures import FIGURES, PAIRED, ai_rule
 from mammolens.outcomes.files import (
     FAIRNESS_FILE,
+    FAIRNESS_TABLE,
     FILE,
     write_audit,
     write_fairness,
@@ -35,6 +36,7 @@ __all__ = [
     "DEFAULT",
     "EDITIONS",
     "FAIRNESS_FILE",
+    "FAIRNESS_TABLE",
     "FIGURES",
     "FILE",
     "PAIRED",

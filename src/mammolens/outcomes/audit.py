@@ -62,10 +62,14 @@ class Settings:
 
 @dataclass(frozen=True)
 class Audit:
-    """The figures as JSON, and the exams and outcomes from which they come."""
+    """The figures as JSON, and the exams and outcomes from which they come.
+
+    `all_cases` are exams with a known truth of all times, also outside the period of the figures.
+    """
 
     figures: dict[str, Any]
     linked: Linked
+    all_cases: tuple[Case, ...]
 
 
 def audit_exams(
@@ -94,7 +98,8 @@ def audit_exams(
     if ai is not None:
         exams = with_ai(exams, ai)
     until = settings.complete_until or max(one.day for one in outcomes)
-    linked = _within(link(exams, outcomes, until, rule.positive), settings)
+    found = link(exams, outcomes, until, rule.positive)
+    linked = _within(found, settings)
     exams = [exam for exam in exams if _is_within(exam, settings)]
     cases = linked.cases
     if not cases:
@@ -125,7 +130,7 @@ def audit_exams(
             if case.cancers and not called
         ],
     }
-    return Audit(figures, linked)
+    return Audit(figures, linked, found.cases)
 
 
 def _within(linked: Linked, settings: Settings) -> Linked:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 
@@ -26,7 +26,13 @@ from mammolens.outcomes.editions import DEFAULT, positive_rule
 from mammolens.outcomes.figures import FIGURES, Answers, Calls, ai_rule
 from mammolens.outcomes.linking import Case
 
-__all__ = ["WATCHED", "FairnessSettings", "alarm_words", "fairness_over_time"]
+__all__ = [
+    "WATCHED",
+    "FairnessSettings",
+    "alarm_words",
+    "fairness_of_both",
+    "fairness_over_time",
+]
 
 WATCHED: Final = ("sensitivity", "specificity", "recall_rate")
 """The figures that are compared between groups."""
@@ -54,6 +60,20 @@ class FairnessSettings:
             raise ConfigError(f"{self.who!r} is not judged", keyword="--who", remedy="ai, readers")
         if not 0.0 < self.alpha < 1.0:
             raise ConfigError(f"{self.alpha} is not a chance of a false alarm", keyword="--alpha")
+
+
+def fairness_of_both(cases: Sequence[Case], settings: FairnessSettings) -> dict[str, Any]:
+    """Compare groups for the AI and for the readers; ``None`` for who answered no exam.
+
+    Each of the two has the chance `alpha` of any false alarm.
+    """
+    found: dict[str, Any] = {}
+    for who in ("ai", "readers"):
+        try:
+            found[who] = fairness_over_time(cases, replace(settings, who=who))
+        except InvalidManifest:
+            found[who] = None
+    return found
 
 
 def fairness_over_time(cases: Sequence[Case], settings: FairnessSettings) -> dict[str, Any]:

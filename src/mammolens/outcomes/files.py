@@ -15,18 +15,20 @@ from mammolens.files import storage, write_whole
 from mammolens.outcomes.audit import Audit, Settings, audit_exams, with_ai
 from mammolens.outcomes.editions import DEFAULT, positive_rule
 from mammolens.outcomes.exams import read_ai, read_exams
-from mammolens.outcomes.fairness import FairnessSettings, fairness_over_time
+from mammolens.outcomes.fairness import FairnessSettings, fairness_of_both, fairness_over_time
 from mammolens.outcomes.figures import FIGURES
 from mammolens.outcomes.linking import Case, link
 from mammolens.outcomes.results import CANCERS, UNKNOWN, read_outcomes
 from mammolens.tables import Row, read_table
 from mammolens.wording import table_text
 
-__all__ = ["FAIRNESS_FILE", "FILE", "write_audit", "write_fairness", "write_outcome_manifest"]
+__all__ = ["FAIRNESS_FILE", "FAIRNESS_TABLE", "FILE", "write_audit",
+           "write_fairness", "write_outcome_manifest"]  # fmt: skip
 
 FILE: Final = "outcomes.json"
 """The figures in the output folder; `mammolens report` reads it."""
 FAIRNESS_FILE: Final = "fairness.json"
+FAIRNESS_TABLE: Final = "fairness.csv"
 
 Cells = tuple[Any, ...]
 
@@ -37,7 +39,8 @@ _FIGURE_COLUMNS: Final = (
 _EXCLUDED_COLUMNS: Final = ("patient_id", "study_id", "exam_date", "reader", "reason")
 _UNLINKED_COLUMNS: Final = ("patient_id", "side", "date", "outcome", "source", "reason")
 _FAIRNESS_COLUMNS: Final = (
-    *("axis", "group", "figure", "n", "value", "low", "high", "n_others", "others", "difference"),
+    *("who", "axis", "group", "figure", "n", "value", "low", "high"),
+    *("n_others", "others", "others_low", "others_high", "difference"),
     *("always_low", "always_high", "alarm", "alarm_since"),
 )
 _INTERVAL_COLUMNS: Final = (
@@ -55,7 +58,9 @@ def write_audit(
     ai: Path | None = None,
     today: date | None = None,
 ) -> tuple[Audit, tuple[Path, ...]]:
-    """Audit two tables, and write ``outcomes.json`` and four CSV files.
+    """Audit two tables, and write ``outcomes.json`` and five CSV files.
+
+    Subgroups over time are compared in the exams of all times, whatever the period of the figures.
 
     Parameters
     ----------
@@ -88,9 +93,14 @@ def write_audit(
     _refuse_future(settings.complete_until, now)
     answers = None if ai is None else read_ai(ai)
     audit = audit_exams(read_exams(exams, now), read_outcomes(outcomes, now), settings, answers)
+    by = tuple(axis for axis in settings.by if axis != "reader")
+    watched = FairnessSettings(by, "ai", settings.ai_positive, settings.edition, settings.positive)
+    fairness = fairness_of_both(audit.all_cases, watched) if by else {"ai": None, "readers": None}
+    audit.figures["fairness"] = fairness
     tables = {
         "figures.csv": (_FIGURE_COLUMNS, _figures(audit.figures)),
         "interval_cancers.csv": (_INTERVAL_COLUMNS, _interval_cancers(audit.figures)),
+        FAIRNESS_TABLE: (_FAIRNESS_COLUMNS, _watched(filter(None, fairness.values()))),
         "excluded_exams.csv": (_EXCLUDED_COLUMNS, _excluded(audit)),
         "unlinked_outcomes.csv": (_UNLINKED_COLUMNS, _unlinked(audit)),
     }
@@ -124,15 +134,10 @@ def write_fairness(
     rule = positive_rule(settings.edition, settings.positive)
     until = complete_until or max(one.day for one in found)
     figures = fairness_over_time(link(read, found, until, rule.positive).cases, settings)
-    rows = (
-        {**row, "n_others": row["others"]["n"], "others": row["others"]["value"]}
-        for row in figures["figures"]
-    )
-    cells = (tuple(row[column] for column in _FAIRNESS_COLUMNS) for row in rows)
     with storage(out, "the figures", keyword="--out"):
         text = json.dumps(figures, ensure_ascii=False, indent=1) + "\n"
         written = write_whole(out / FAIRNESS_FILE, text)
-        table = write_whole(out / "fairness.csv", _csv(_FAIRNESS_COLUMNS, cells))
+        table = write_whole(out / FAIRNESS_TABLE, _csv(_FAIRNESS_COLUMNS, _watched([figures])))
     return figures, (written, table)
 
 
@@ -178,6 +183,18 @@ def _figure_rows(
 def _interval_cancers(figures: Mapping[str, Any]) -> Iterator[Cells]:
     for one in figures["interval_cancers"]:
         yield tuple(one[column] for column in _INTERVAL_COLUMNS)
+
+
+def _watched(found: Iterable[Mapping[str, Any]]) -> Iterator[Cells]:
+    for one in found:
+        for row in one["figures"]:
+            others = {"others": row["others"]["value"]}
+            others |= {
+                f"{key}_others" if key == "n" else f"others_{key}": row["others"][key]
+                for key in ("n", "low", "high")
+            }
+            told = {**row, "who": one["who"], **others}
+            yield tuple(told[column] for column in _FAIRNESS_COLUMNS)
 
 
 def _excluded(audit: Audit) -> Iterator[Cells]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-__all__ = ["Assertion", "Context", "context_of"]
+__all__ = ["OTHER_MATERIAL", "Assertion", "Context", "context_of"]
 
 
 class Assertion(Enum):
@@ -32,11 +32,15 @@ _BREAKS: Final = re.compile(
     r";|\bbut\b|\bhowever\b|\balthough\b|\bthough\b|\bexcept\b|\bapart from\b|\bother than\b|"
     r"\bonly\b|\bnow\b|\bcurrently\b|\bwhereas\b|\bwhile\b|\bbecause\b|\binstead\b|"
     r"\bin a background\b|\bbackground\b|\bwith residual\b|\bshows\b|\bshowing\b|\bcontains\b|"
+    r"\bi am\b|\bthis is\b|\bin my (?:view|opinion)\b|"
     r"\barising (?:in|within|from)\b|\bin (?:association|conjunction) with\b|\. "
 )
+_NO_SUBJECT: Final = re.compile(r"\b(?:neither|none|no|nor)\b[^,;:]{0,25}$")
+"""The subject of "neither site contains carcinoma"."""
 _NOT_SEEN: Final = (
     r"(?:identified|seen|present|found|detected|demonstrated|evident|observed|noted|apparent|"
-    r"appreciated|recogni[sz]ed|visuali[sz]ed|encountered|shown|received|involved|included)"
+    r"appreciated|recogni[sz]ed|visuali[sz]ed|encountered|shown|received|involved|included|"
+    r"met|fulfilled|reached|satisfied|established|proven)"
 )
 _DOUBT_AFTER: Final = re.compile(
     r"(?:can ?not|can't|could not|couldn't|may not|not)(?: be)?(?: \w+ly)?(?: be)? "
@@ -48,7 +52,8 @@ _DOUBT_AFTER: Final = re.compile(
     r"\(?\?\)?\s*[.)]?$|needs? to be (?:excluded|considered)|: ?(?:suspected|possible|probable|"
     r"equivocal|uncertain|indeterminate|suspicious|likely|cannot be \w+|"
     r"not certain)\b(?=\s*(?:$|[.,;)(]))|"
-    r"difficult to exclude|hard to exclude"
+    r"difficult to exclude|hard to exclude|\b(?:may|might|could) have been\b|"
+    r"\bconsidered\b(?! (?:to be|as|an?|the|benign|malignant)\b)"
 )
 _DOUBT_BEFORE: Final = re.compile(
     r"\bsuspicious\b(?: for| of)?|\bsuspicions?\b(?: for| of)?|\bsuspect(?:ed|s|ing)?\b|"
@@ -56,24 +61,33 @@ _DOUBT_BEFORE: Final = re.compile(
     r"\blikely\b|\bfavou?r(?:s|ed|ing)?\b|\bquer(?:y|ies)\b|(?<![a-z\d)])\?+|"
     r"\b(?:can ?not|can't|could not|unable to|does not|do not|did not|not|difficult to|hard to)"
     r"(?: \w+ly)? (?:exclude|rule out|discount)\b|\brais(?:es?|ed|ing)\b.{0,24}?\b(?:of|for)\b|"
-    r"\bconcern(?:ing|s)?\b(?: for| of)?|\bworri(?:some|ed)\b(?: for)?|\bworrying\b(?: for)?|"
+    r"\bconcern(?:ing|s)?\b(?: for| of)?|\bworr(?:isome|ying)\b(?: for)?|"
+    r"\bworried (?:about|for|that)\b|"
     r"\bat least(?! ?(?:[\d.~>]|a\b|one\b|two\b|three\b|in part|(?:moderate|intermediate|low|high)"
     r"(?:ly)?\b|grade\b|pt\d))|\bequivocal\b(?: for)?|\bindeterminate\b(?: for)?|"
     r"\b(?:may|might|could)(?: \w+)? (?:represent|be|indicate|reflect)\b|\bdifferential\b|"
     r"\bversus\b|\bvs\b\.?|\bverging\b|\bborderline between\b|\bspectrum\b|"
     r"\bbordering\b|\bapproach(?:es|ing)\b|"
+    r"\bwhether\b|\bundecided\b|"
+    r"\buncertain (?:between|whether|about|if)\b|"
+    r"\bresembl\w+|\breminiscent of\b|\bcytolog(?:y|ical features) of\b|"
     r"\bpresumed\b|\bpresumptive\b|\bsomewhat\b|\bin favou?r of\b|\bquestionable\b|\b\?"
 )
 _DENIED_BEFORE: Final = re.compile(
     r"\bno(?!\. ?\d|\.? of\b| \d|:)\b|\bwithout\b|\bnegative for\b|"
     r"\bfree (?:of|from)\b|\babsence of\b|\black(?:s|ing|ed)?\b(?: of)?|\bdevoid of\b|"
     r"\bfail(?:s|ed)? to\b|\brul(?:es?|ed|ing) out\b|\bexclud(?:es?|ed|ing)\b|"
-    r"\bnever\b|\bnor\b|\bnothing\b|\bshort of\b|"
-    r"\bneither\b|\bnot\b(?! only| completely| fully| entirely| just)|\bnil\b|\binstead of\b|"
+    r"\bnever\b|\bnor\b|\bnothing\b|\bshort of\b|\binsufficient (?:\w+ )?(?:for|to)\b|"
+    r"\bbelow the \w+ (?:for|of)\b|"
+    r"\bneither\b|"
+    r"\bnone (?:of|shows?|has|have|is|was|are|were|contains?)\b|"
+    r"\bnot\b(?! only| completely| fully| entirely| just)|\bnil\b|\binstead of\b|"
     r"\brather than\b|\bneg for\b|\bdoesn't\b|\bisn't\b|\bmistaken for\b|\bmimic(?:s|king)?\b|"
     r"\bsimulat(?:es|ing)\b|\babsent\b:?"
 )
 _DENIED_AFTER: Final = re.compile(
+    r"(?:was|were|been) (?:\w+ ){0,2}?(?:looked|searched|sought) (?:for)?,? (?:and|but) (?:\w+ )?"
+    r"(?:not|none)\b|"
     rf"\bnot (?:\w+ly )?(?:been )?{_NOT_SEEN}|[:=] ?(?:\(?-\)?$|(?:none|no|nil|absent|negative|neg|"
     r"n/a|na|n|0)(?=\s*(?:$|[.,;()])(?!\d)))|\b(?:is|are|was|were) (?:\w+ly )?absent\b|\babsent\b|"
     r"\b(?:is|are|was|were|has been|have been|been) (?:\w+ly )?(?:excluded|ruled out)\b|"
@@ -85,8 +99,8 @@ _DENIED_AFTER: Final = re.compile(
 _HISTORY: Final = re.compile(
     r"\bhistory\b(?: of)?|\bh/o\b|\bhx\b|\bprevious(?:ly)?\b|\bprior\b(?! to)|\bpast\b|"
     r"\bknown\b|\bstatus post\b|\bs/p\b|\bdiagnosed (?:in|on|at|elsewhere|\d)|"
-    r"\bin (?:19|20)\d\d\b|\byears? (?:ago|earlier|before)\b|\bmonths? (?:ago|earlier)\b|"
-    r"\bearlier\b|\boriginally\b|\boriginal (?:report|diagnosis)\b|\binitially\b|"
+    r"\bin (?:19|20)\d\d\b|\b(?:year|month|week|day)s? (?:ago|earlier|before)\b|"
+    r"\bearlier\b|\borig\b\.?|\boriginally\b|\boriginal (?:report|diagnosis)\b|\binitially\b|"
     r"\bbiopsy[- ]proven\b|\bchanged from\b|"
     r"\bcontralateral\b|\bother breast\b|\bopposite breast\b|\bcompared (?:to|with)\b|"
     r"\bmother\b|\bsister\b|\baunt\b|\bfamil(?:y|ial)\b|\bpre-?operative(?:ly)?\b|\btreated\b|"
@@ -101,10 +115,22 @@ _HISTORY: Final = re.compile(
     r"\bon (?:the )?initial\b"
 )
 _EARLIER_REPORT: Final = re.compile(
-    r"(?:previous|prior|earlier|past|original|outside|pre-?(?:nact|chemo\w*|treatment|operative))"
+    r"(?:previous|prior|earlier|past|orig(?:inal|\.)?|outside|pre-?(?:nact|chemo\w*|treatment|operative))"
     r"(?: \w+){0,3}? (?:biops\w+|core|fna|"
-    r"report|histology|specimens?|vab|excision|cytology)\b[^:]{0,30}:"
+    r"report|histology|specimens?|vab|excision|cytology|wle|lumpectomy|mastectomy|surgery)\b"
+    r"[^:]{0,30}:"
 )
+OTHER_MATERIAL: Final = re.compile(
+    r"\b(?:mother|sister|aunt|cousin|grandmother|daughter|father|brother)s?\b|"
+    r"\bnot (?:been |yet been )?(?:sampled|biopsied|operated|part of|included)\b|"
+    r"\b(?:was|were) not (?:received|submitted|sent)\b|"
+    r"\b(?:done|performed|reported) (?:outside|elsewhere)\b|\bat (?:another|an outside) hospital\b|"
+    r"\bicd\b|\b(?:c50|d05|c79|z\d\d)\.?\d{0,3}\b|"
+    r"^you (?:were|asked|wondered|raised|considered|suspected|queried)\b|"
+    r"\byour (?:\w+ )?(?:question|concern|query|suspicion)\b|"
+    r"^(?:the|this) patient (?:is|has|had|was|takes|gives)\b|^clinical(?:ly)?\b"
+)
+"""A sentence about a relative, or about tissue that is not a part of this report."""
 _CHANGED: Final = re.compile(
     r"\b(?:amended|changed|revised|corrected|altered|upgraded|downgraded|reclassified)\b"
     r"[^.;:]{0,20}?\bfrom\b(.{1,60}?)(?:->|\bto\b|\binto\b)"
@@ -113,17 +139,19 @@ _CHANGED: Final = re.compile(
 _ASIDE: Final = re.compile(r"\([^()]{1,200}\)")
 _ELSEWHERE: Final = re.compile(
     r"\bon (?:\w+ )?(?:core|biopsy|fna|vab|mri|imaging)\b|\bat another\b|\belsewhere\b|\boutside\b|"
-    r"\bclinical(?:ly)?\b|\bpost (?:lumpectomy|excision|wle|mastectomy)\b"
+    r"\bclinical(?:ly)?\b|\bpost (?:lumpectomy|excision|wle|mastectomy)\b|"
+    r"\b(?:after|following)\b"
 )
 """Words of brackets that say what was known before this specimen."""
 _HISTORY_AFTER: Final = re.compile(
     r"\b(?:diagnosed|proven|confirmed|reported|known) (?:on|at|by|in|from) (?:the |a )?(?:\w+ )?"
     r"(?:core|biopsy|fna|vab|imaging)\b|"
     r"\b(?:in|diagnosed in|excised in|removed in|treated in|since|,) (?:19|20)\d\d\b|"
-    r"\byears? (?:ago|earlier)\b|\bmonths? (?:ago|earlier)\b|\bpreviously\b|"
+    r"\b(?:year|month|week|day)s? (?:ago|earlier)\b|\bpreviously\b|"
     r"\b(?:is|are|was|has been|have been|should be|been)? ?(?:now|changed to|amended to|revised to|"
     r"corrected to|reclassified(?: as| to)?|upgraded to|downgraded to|replaced by)\b|"
-    r"\bon (?:the )?(?:previous|prior|earlier|outside)\b"
+    r"\bon (?:the )?(?:previous|prior|earlier|outside)\b|\bin error\b|\bby mistake\b|"
+    r"\bclinically\b|\bby (?:clinical|palpation)\b"
 )
 _MENTION: Final = re.compile(
     r"\bto (?:exclude|rule out|r/o|look for|assess for|check for)\b|\brisks?\b(?: of|"
@@ -131,9 +159,12 @@ _MENTION: Final = re.compile(
     r"\br/o\b|(?:^|[:(] ?)rule out\b|(?:^|[:(] ?)exclude\b|\bif\b|\brecommend(?:ed|s|ation)?\b|"
     r"\bshould\b|\bpredispos\w+|\bdefined\b|\bguidelines?\b|\bcriteria\b|\bscreening for\b|"
     r"\bsurveillance\b|\b(?:assess|evaluat|examin|search|test|look)(?:ed|ment|ation|"
-    r"ing)? (?:\w+ly )?for\b|"
+    r"ing)? (?:\w+ly )?for\b(?!,? (?:and|but) (?:\w+ )?(?:not|none))|\bquestion of\b|"
     r"\bstain(?:s|ed|ing)? for\b|\bmay be associated\b|\bassociated with (?:an? )?(?:increased|"
     r"higher|elevated)\b|\bcolleague of\b|\bconcordant with\b|\bmeeting\b|"
+    r"\b(?:radiolog\w+|clinical\w*|mammogra\w+|imaging|ultrasound|sonogra\w+|mri)"
+    r" (?:\w+ ){0,2}?(?:suspic\w+|suspect\w*|concern\w*|worry|question)\b|"
+    r"\bupgrade(?: rate| risk)?\b|"
     r"\bmdt\b|\bclassification of\b|\bdevelop(?:ing|ment)?\b|\bsubsequent\b|\bfuture\b"
 )
 _MASKED: Final = re.compile(
@@ -144,6 +175,8 @@ _MASKED: Final = re.compile(
     r"breast (?:cancer )?screening(?: \w+)?|breast cancer (?:clinic|team|unit|cent(?:re|er)|mdt|"
     r"service|nurse|conference|meeting|service)|american (?:joint committee|cancer|society)[\w ]*|"
     r"(?:of )?(?:uncertain|unknown|low|intermediate) malignant potential|no special type|"
+    r"(?:\w+ )?cancer (?:institute|cent(?:re|er)|hospital|unit|network|registry|research|society|"
+    r"care|services?|clinic|team|trust|foundation|board|pathway|patients?)|pre-malignan\w+|"
     r"not otherwise specified|no\. of|not only|no change|no longer|"
     r"without doubt|no doubt|not just|not limited to|"
     r"(?:in )?(?:19|20)\d\d who|who (?:classification )?\(?(?:19|20)\d\d|original magnification"
@@ -181,7 +214,11 @@ def context_of(sentence: str) -> Context:
     """
     text = _MASKED.sub(_blank, sentence)
     ranges: list[tuple[int, int, Assertion]] = []
-    breaks = [match.span() for match in _BREAKS.finditer(text)]
+    breaks = [
+        match.span()
+        for match in _BREAKS.finditer(text)
+        if not (match[0][:4] in ("show", "cont") and _NO_SUBJECT.search(text, 0, match.start()))
+    ]
     taken = [False] * (len(text) + 1)
     for match in _DOUBT_AFTER.finditer(text):
         if _take(taken, match):
@@ -212,6 +249,8 @@ def context_of(sentence: str) -> Context:
         colon = text.find(":", match.end() + 2, end)
         if closed > 0 and (colon < 0 or colon < closed):
             ranges.append((match.end(), closed, Assertion.HISTORICAL))
+        elif colon > 0 and match[0].endswith((" for", " of")):
+            ranges.append((match.end(), colon, Assertion.HISTORICAL))
         elif colon < 0 or _EARLIER_REPORT.match(text[match.start() : colon + 1]):
             ranges.append((match.end(), end, Assertion.HISTORICAL))
         else:  # What follows may be the earlier finding or the present one.
@@ -222,7 +261,8 @@ def context_of(sentence: str) -> Context:
     for match in _ASIDE.finditer(text):
         if _ELSEWHERE.search(match[0]):
             ranges.append((match.start(), match.end(), Assertion.HISTORICAL))
-    return Context(text, Assertion.AFFIRMED, tuple(ranges))
+    other = Assertion.HISTORICAL if OTHER_MATERIAL.search(text) else Assertion.AFFIRMED
+    return Context(text, other, tuple(ranges))
 
 
 def _closing(text: str, begin: int, end: int) -> int:

@@ -1,4 +1,4 @@
-"""Decide the outcome of a specimen and its histologies.
+"""Decide the outcome of a specimen.
 
 A diagnosis counts only if it is affirmed. A doubt about something worse, two statements that cannot
 both be true, or a word that nothing explains make the outcome unsure: a person decides.
@@ -7,16 +7,16 @@ both be true, or a word that nothing explains make the outcome unsure: a person 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from mammolens.pathology.assertions import Assertion
 from mammolens.pathology.layout import Section
-from mammolens.pathology.mentions import FINAL, Marked, b_code_of, c_code_outcomes, types_in
+from mammolens.pathology.mentions import FINAL, Marked, b_code_of, c_code_outcomes
 from mammolens.pathology.values import MALIGNANT, Outcome, Statement
 
-__all__ = ["histology_of", "outcome_of"]
+__all__ = ["LOWER", "REVISES", "final_sections", "outcome_of"]
 
 _RANK: Final = {
     Outcome.UNSATISFACTORY: 0.0,
@@ -26,12 +26,12 @@ _RANK: Final = {
     Outcome.MALIGNANT: 3.5,
     Outcome.INVASIVE: 4.0,
 }
-_LOWER: Final = (Section.BODY, Section.MICRO, Section.COMMENT, Section.MARKERS)
+LOWER: Final = (Section.BODY, Section.MICRO, Section.COMMENT, Section.MARKERS)
 
 _UNSATISFACTORY: Final = re.compile(
     r"\binsufficient\b(?! for (?:er|pr|her|receptor|ihc|immuno|grading|fish|ish|"
     r"further|bio|hormone|"
-    r"ki))|\binadequate\b(?! for (?:er|pr|her|receptor|ihc|grading|fish))|\bnon-?diagnostic\b|"
+    r"ki))|\binadequate\b(?! for (?:er|pr|her|receptor|ihc|grading|fish))|\bnon[- ]?diagnostic\b|"
     r"\bunsatisfactory\b|\bnot representative\b|\bunrepresentative\b|\bnot adequate\b|"
     r"\bacellular\b|\bno (?:breast )?(?:tissue|epithelial cells|epithelium|ductal epithelium|"
     r"cellular material)\b(?: (?:identified|seen|present|received|for diagnosis))?|"
@@ -43,13 +43,28 @@ _OTHER_PLACE: Final = re.compile(
     r"margin|\bnodes?\b|\bnodal\b|resection line|\binked?\b|\bskin\b|\bnipple\b|muscle|"
     r"vascular|lymphatic|deep fascia|axilla|fascia|\bshav"
 )
+_SHAVE_HEADING: Final = re.compile(r"^[^:]{0,40}\bshav[^:]{0,20}(?::| - )")
+_NODES: Final = re.compile(
+    r"\bnodes?\b|\bnodal\b|\blns?\b|\bslns?\b|axilla|\blevels? [i1-3]|\d ?/ ?\d|\d of \d"
+)
 _NO_DIAGNOSIS: Final = frozenset(("", "normal", "cyst", "scar", "lipoma"))
 """Benign words that describe a sample even if it is not sufficient."""
+_ON_BIOPSY: Final = re.compile(
+    r"\b(?:core|biopsy|fna|needle)\b.{0,40}?(?:\b(?:showed|had shown|reported|diagnosed|revealed|"
+    r"was called|proved|confirmed)\b|=)[^.;]{0,40}$"
+)
+_MARKER_ROW: Final = re.compile(
+    r"^\W*(?:(?:hormone )?receptors?|bio ?markers?|er|pr|pgr|her ?-?2|ki ?-?67|o?estrogen)\b"
+)
+_SHORT_OF: Final = re.compile(r"\bshort of\b|\bamount|\binsufficient\b|\bnot enough\b|\bcriteria\b")
+_EITHER: Final = re.compile(
+    r"invasive (?:or|versus|vs\.?|from|/) in situ|in situ (?:or|versus|vs\.?|from|/) invasive"
+)
 _BOTH: Final = re.compile(
     r"in situ,? (?:or|nor|and|/) ?invasive|invasive,? (?:or|nor|and|/) ?in situ"
 )
 """Denied together, they say that there is no malignancy."""
-_REVISES: Final = re.compile(
+REVISES: Final = re.compile(
     r"amend|correct|revis|review|chang|reclassif|now\b|should read|replac|overrul|supersed|"
     r"upgrad|downgrad|in error|erroneous|withdrawn"
 )
@@ -67,6 +82,7 @@ class _Evidence:
     code: Statement | None = None
     revises: bool = False
     benign_kinds: set[str] = field(default_factory=set)
+    kinds: set[str] = field(default_factory=set)
 
     def __bool__(self) -> bool:
         return bool(self.certain or self.doubted or self.atypia or self.no_malignancy or self.code)
@@ -80,27 +96,37 @@ class _Evidence:
         return max(self.certain, key=_RANK.__getitem__, default=None)
 
 
-def _gather(rows: Iterable[Marked], cytology: bool) -> _Evidence:
+def _gather(rows: Iterable[Marked], cytology: bool, excised: bool) -> _Evidence:
     found = _Evidence()
-    rows = list(rows)
+    rows, fibrous = list(rows), list[str]()
     for row in rows:
         shown, text = row.sentence.shown, row.text
-        found.revises |= bool(_REVISES.search(text))
-        elsewhere = bool(_OTHER_PLACE.search(text))
+        found.revises |= bool(REVISES.search(text))
+        elsewhere = bool(_OTHER_PLACE.search(_SHAVE_HEADING.sub("", text)))
         for mention in row.mentions:
             outcome, generic = mention.concept.outcome, mention.concept.generic
             how = mention.how
+            if excised and outcome in MALIGNANT and _ON_BIOPSY.search(text, 0, mention.begin):
+                continue  # It is what an earlier biopsy showed, also if the word is left out.
+            if _MARKER_ROW.match(text) and outcome in MALIGNANT:
+                continue  # It only says on which tissue receptors were tested.
+            if mention.concept.histology == "metastasis" and _NODES.search(text):
+                continue  # It is in a node of this specimen, not in the breast.
             if outcome is None:
                 if not generic and how in (Assertion.AFFIRMED, Assertion.DOUBTED):
-                    found.atypia.append(shown)
+                    kind = text[mention.begin : mention.end]
+                    (fibrous if "fibroepithelial" in kind else found.atypia).append(shown)
                 elif how is Assertion.DENIED and not elsewhere and "tumour" in text:
                     found.no_malignancy.append(shown)
             elif how is Assertion.AFFIRMED:
                 if not (generic and outcome is Outcome.MALIGNANT and elsewhere):
                     found.certain.setdefault(outcome, []).append(shown)
+                    found.kinds.add(mention.concept.histology)
                     if outcome is Outcome.BENIGN:
                         found.benign_kinds.add(mention.concept.histology)
             elif how is Assertion.DOUBTED:
+                if _SHORT_OF.search(text) and outcome in _denied_in(row):
+                    continue  # "It resembles DCIS, but falls short of it."
                 found.doubted.setdefault(outcome, []).append(shown)
             elif how is Assertion.DENIED:
                 found.denied.add(outcome)
@@ -112,6 +138,8 @@ def _gather(rows: Iterable[Marked], cytology: bool) -> _Evidence:
             how = row.context.judge(match.start(), match.end())
             if how in (Assertion.AFFIRMED, Assertion.DENIED):
                 found.certain.setdefault(Outcome.UNSATISFACTORY, []).append(shown)
+    if not any(word in name for name in found.kinds for word in ("fibroadenoma", "phyllodes")):
+        found.atypia += fibrous  # A fibroepithelial lesion is either of them.
     found.code = b_code_of(rows)
     if cytology:
         for outcome, suspected, line in c_code_outcomes(rows):
@@ -119,7 +147,11 @@ def _gather(rows: Iterable[Marked], cytology: bool) -> _Evidence:
     return found
 
 
-def outcome_of(rows: Sequence[Marked], *, cytology: bool) -> Statement:
+def _denied_in(row: Marked) -> set[Outcome | None]:
+    return {one.concept.outcome for one in row.mentions if one.how is Assertion.DENIED}
+
+
+def outcome_of(rows: Sequence[Marked], *, cytology: bool, excised: bool = False) -> Statement:
     """Decide the outcome of a breast specimen.
 
     Parameters
@@ -128,12 +160,15 @@ def outcome_of(rows: Sequence[Marked], *, cytology: bool) -> Statement:
         All sentences about the specimen, in the order of the report.
     cytology
         Whether codes C1 to C5 are results of cytology.
+    excised
+        Whether it was excised, so that a biopsy in its report is an earlier one.
     """
-    sections = _final_sections(rows)
+    sections = final_sections(rows)
     base = [row for row in rows if row.section in sections]
-    lower = [row for row in rows if row.section in _LOWER and row.section not in sections]
-    final, rest = _gather(base, cytology), _gather(lower, cytology)
-    later = _gather([row for row in rows if row.section is Section.ADDENDUM], cytology)
+    lower = [row for row in rows if row.section in LOWER and row.section not in sections]
+    final, rest = _gather(base, cytology, excised), _gather(lower, cytology, excised)
+    addendum = [row for row in rows if row.section is Section.ADDENDUM]
+    later = _gather(addendum, cytology, excised)
     if final:
         _add_lower(final, rest)
         decided = _decide(final, 0.97)
@@ -143,7 +178,7 @@ def outcome_of(rows: Sequence[Marked], *, cytology: bool) -> Statement:
     return _after_addendum(decided, final or rest, later)
 
 
-def _final_sections(rows: Iterable[Marked]) -> tuple[Section, ...]:
+def final_sections(rows: Iterable[Marked]) -> tuple[Section, ...]:
     """Give the sections of the diagnosis; a report without the title has it in its body."""
     titled = any(row.section is Section.DIAGNOSIS for row in rows)
     return FINAL if titled else (*FINAL, Section.BODY)
@@ -200,6 +235,11 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
         worse += found.atypia
     if Outcome.INVASIVE not in doubted and worst is Outcome.IN_SITU:
         worse = []  # What is suspected beside it is no worse than in situ.
+    kinds = {Outcome.IN_SITU, Outcome.INVASIVE} <= set(doubted) or any(
+        _EITHER.search(line.lower()) for line in worse
+    )
+    if worst is Outcome.MALIGNANT and (kinds or (found.code and found.code.value == "B5c")):
+        worse = []  # Certainly carcinoma; only its kind is open.
     if worse and not (worst is None and found.code is not None):
         return Statement(None, 0.0, tuple(dict.fromkeys(worse))[:4], "something worse is suspected")
     proof = certain.get(worst, []) if worst is not None else []
@@ -270,57 +310,3 @@ def _after_addendum(base: Statement, before: _Evidence, later: _Evidence) -> Sta
     if not named:
         return base
     return new if _RANK[Outcome(new.value)] > _RANK[Outcome(base.value)] else base
-
-
-_TYPE_ROW: Final = re.compile(r"^[\w /()-]{0,30}\b(?:sub)?types?\b[^:=]{0,30}[:=]")
-_WEAK: Final = ("normal", "cyst", "scar")
-
-
-def histology_of(rows: Sequence[Marked], outcome: Statement) -> Statement | None:
-    """Give the histologies that are certainly present, from the diagnosis if there is one."""
-    later = [row for row in rows if row.section is Section.ADDENDUM]
-    sections = (*_final_sections(rows), Section.ADDENDUM)
-    tiers: list[list[Marked]] = [
-        [row for row in rows if row.section in sections],
-        [row for row in rows if row.section in _LOWER],
-    ]
-    if any(_REVISES.search(row.text) and row.histologies() for row in later):
-        tiers.insert(0, later)
-    for tier in tiers:
-        names: dict[str, str] = {}
-        for row in tier:
-            for name in _named(row, outcome):
-                names.setdefault(name, row.sentence.shown)
-        if outcome.value != Outcome.BENIGN.value:
-            names.pop("normal", None)
-        if names:
-            _drop_implied(names)
-            evidence = tuple(dict.fromkeys(names.values()))[:6]
-            return Statement(tuple(sorted(names)), 0.9, evidence)
-    return None
-
-
-def _named(row: Marked, outcome: Statement) -> Iterator[str]:
-    yield from row.histologies()
-    if (
-        outcome.value == Outcome.INVASIVE.value
-        and (match := _TYPE_ROW.match(row.text))
-        and not any(one.concept.outcome for one in row.mentions if one.end > match.end())
-    ):
-        yield from types_in(row.text[match.end() :])
-
-
-def _drop_implied(names: dict[str, str]) -> None:
-    """Take away what only repeats a more exact name."""
-    implied = {
-        "mixed ductal lobular": ("ductal", "lobular"),
-        "pleomorphic lcis": ("lobular neoplasia",),
-        "fea": ("columnar cell",),
-        "fibrocystic": ("cyst",),
-    }
-    for name, others in implied.items():
-        if name in names:
-            for other in others:
-                names.pop(other, None)
-    if len([name for name in names if name not in _WEAK]) > 0:
-        names.pop("normal", None)

@@ -14,20 +14,15 @@ from types import MappingProxyType
 from typing import Final
 
 from mammolens.pathology.assertions import Assertion
-from mammolens.pathology.diagnosis import histology_of, outcome_of
+from mammolens.pathology.diagnosis import outcome_of
+from mammolens.pathology.histologies import histology_of
 from mammolens.pathology.layout import Section, Sentence, divide
 from mammolens.pathology.measures import grades_of, size_of
 from mammolens.pathology.mentions import Marked, b_code_of
 from mammolens.pathology.nodes import nodes_of
+from mammolens.pathology.positions import clock_of, distance_of, quadrant_of
 from mammolens.pathology.receptors import receptors_of
-from mammolens.pathology.site import (
-    clock_of,
-    distance_of,
-    laterality_of,
-    procedure_of,
-    quadrant_of,
-    tissue_of,
-)
+from mammolens.pathology.site import laterality_of, procedure_of, tissue_of
 from mammolens.pathology.specimens import Group, group
 from mammolens.pathology.text import tidy, unfold
 from mammolens.pathology.values import (
@@ -45,6 +40,7 @@ from mammolens.pathology.wholes import (
     not_divided,
     shared_by_all,
     with_missing,
+    with_sentinel_nodes,
 )
 
 __all__ = ["LONGEST_REPORT", "read_text"]
@@ -58,6 +54,7 @@ _SAMPLED: Final = re.compile(
     r"biops|\bbx\b|\bcores?\b|\bfna\b|excis|aspirat|\b1[0-8] ?g\b|\bgauge\b|\bvab\b|\bwle\b"
 )
 _OF_A_BREAST: Final = re.compile(r"\b(?:left|right|lt|rt|both)\W{1,3}breasts?\b")
+_OPERATIONS: Final = ("wide local excision", "mastectomy", "re-excision", "excision biopsy")
 _FORM: Final = (Section.SYNOPTIC, Section.MARKERS, Section.ADDENDUM, Section.COMMENT)
 
 
@@ -108,7 +105,8 @@ def read_text(text: str) -> TextReading:
     if reason := not_divided(sentences, read):
         doubts.append(reason)
         read = [_doubted(one, reason) for one in read]
-    return TextReading(tuple(with_missing(sentences, read)), tuple(doubts))
+    read = with_sentinel_nodes(sentences, with_missing(sentences, read))
+    return TextReading(tuple(read), tuple(doubts))
 
 
 def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool:
@@ -166,6 +164,8 @@ def _read_specimen(
     if tissue is Tissue.OTHER and any(_OF_A_BREAST.search(s.text) for s in one.sentences):
         tissue = Tissue.BREAST
     rows = [marked.get(id(s)) or Marked(s) for s in one.sentences]
+    if tissue is Tissue.BREAST and _has_no_breast(rows):
+        tissue = Tissue.OTHER
     request = history if count == 1 else []
     where = [*(s for s in one.sentences if _says_where(s)), *_sampled(request)]
     found: dict[Property, Statement | None] = {
@@ -175,8 +175,13 @@ def _read_specimen(
         Property.DISTANCE: distance_of(where),
         Property.QUADRANT: quadrant_of(where),
     }
+    if _is_mastectomy(found[Property.PROCEDURE]):
+        for kind in (Property.CLOCK, Property.DISTANCE, Property.QUADRANT):
+            found[kind] = None  # The specimen is the whole breast.
     if tissue is Tissue.BREAST:
-        outcome = outcome_of(rows, cytology=cytology)
+        procedure = found[Property.PROCEDURE]
+        excised = procedure is not None and procedure.value in _OPERATIONS
+        outcome = outcome_of(rows, cytology=cytology, excised=excised)
         found[Property.OUTCOME] = outcome
         found[Property.B_CODE] = b_code_of(rows)
         found[Property.HISTOLOGY] = histology_of(rows, outcome)
@@ -190,6 +195,25 @@ def _read_specimen(
         found |= nodes_of(rows, only_nodes=tissue is Tissue.LYMPH_NODE)
     order = {kind: stated for kind in Property if (stated := found.get(kind)) is not None}
     return SpecimenReading(one.name, tissue, MappingProxyType(order))
+
+
+_NO_BREAST: Final = re.compile(
+    r"\bno (?:residual )?(?:breast|mammary|glandular) (?:parenchyma|tissue|epitheli\w+|elements)\b"
+)
+_OTHER_TISSUE: Final = re.compile(r"\bskin\b|chest wall|subcutis|\bmuscle\b|capsule")
+_FAILED: Final = re.compile(
+    r"inadequate|insufficient|diagnostic|unsatisf|representative|\bb1\b|\bc1\b|\bcores?\b|needle"
+)
+
+
+def _has_no_breast(rows: Sequence[Marked]) -> bool:
+    """Whether other tissue was sampled; a failed sample of the breast is not meant."""
+    text = " ".join(row.text for row in rows if row.section is not Section.GROSS)[:5000]
+    return bool(_NO_BREAST.search(text) and _OTHER_TISSUE.search(text) and not _FAILED.search(text))
+
+
+def _is_mastectomy(procedure: Statement | None) -> bool:
+    return procedure is not None and procedure.value == "mastectomy"
 
 
 def _says_where(sentence: Sentence) -> bool:

@@ -6,10 +6,21 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-__all__ = ["LABEL", "PLACE", "called", "known_labels", "listed", "missing_labels", "plain_label"]
+__all__ = [
+    "BARE",
+    "LABEL",
+    "PLACE",
+    "called",
+    "known_labels",
+    "listed",
+    "missing_labels",
+    "plain_label",
+]
 
-_NAME: Final = r"(?:[A-Ha-h]\d?|\d{1,2}|I{1,3}|IV)"
-_KEYWORD: Final = r"(?:specimen|spec|sample|part|jar|pot|vial|container|biopsy|bx|site)"
+_NAME: Final = r"(?:[A-Ha-h]\d?|[LR][1-9A]|\d{1,2}|I{1,3}|IV)"
+_KEYWORD: Final = (
+    r"(?:specimen|spec|sample|part|jar|pot|vial|container|biopsy|bx|site|dx|diagnosis)"
+)
 LABEL: Final = re.compile(
     rf"^[-*#\s(\[]*(?:({_KEYWORD})s?\.?\s*(?:no\.?|"
     rf"number|#)?\s*)?[(\[#]?({_NAME})(?:\s?(?:,|&|and|-|to)\s?({_NAME}))?[)\]]?"
@@ -17,19 +28,24 @@ LABEL: Final = re.compile(
     re.IGNORECASE,
 )
 """A label with a sign behind it: group 1 is the word before it, groups 2 and 3 are the names."""
-_BARE: Final = re.compile(
+BARE: Final = re.compile(
     rf"^{_KEYWORD}\s+(?:no\.?\s?)?#?\(?({_NAME})\)?(?=\s|$|,|;)(?!\s?(?:mm|cm|of|x)\b)",
     re.IGNORECASE,
 )
 _SIDED: Final = re.compile(
-    r"^([A-H](?=[ ,]{1,2}(?:(?i:left|right|lt|rt|breast|axilla\w*|sentinel)|[LRlr])\b)|"
-    r"[1-9](?=[ ,]{1,2}(?:(?i:left|right|lt|rt)|[LRlr])\b))[ ,]{1,2}"
+    r"^((?:I{1,3}|IV)(?=[ ,]{1,3}(?i:left|right|lt|rt|breast|axilla\w*|sentinel)\b)|"
+    r"[LR][1-9A](?=\s{1,3}(?i:left|right|lt|rt)\b)|"
+    r"[A-H](?=[ ,]{1,2}(?:(?i:left|right|lt|rt|breast|axilla\w*|sentinel)|[LRlr])\b)|"
+    r"[1-9](?=[ ,]{1,2}(?:(?i:left|right|lt|rt)|[LRlr])\b))[ ,]{1,3}"
 )
 """A label without a sign: "B R 9 o'clock". It may be an article, so that it needs company."""
 PLACE: Final = re.compile(
     r"breast|axill|node|core|biops|excision|ectomy|nipple|margin|cavity|\bleft\b|\bright\b|"
     r"\blt\b|\brt\b|quadrant|o'? ?clock|skin|aspirat|\bfna|\bwle\b|sentinel|\bsln|tissue|"
     r"\bshav|\b[lr] ?(?:[ul][oi]q\b|\d|br\b)|\bclearance|\b[ul][oi]q\b"
+)
+_SIDE_FIRST: Final = re.compile(
+    r"^\W*(?:\w+ ){0,2}?(?:left|right|lt|rt|l|r)\b(?! (?:breast|side) (?:was|is|has))"
 )
 _ORDINAL: Final = re.compile(
     rf"^(?:the )?(first|second|third|fourth|fifth)(?: {_KEYWORD})(?=[\s:,.(-]|$)"
@@ -42,9 +58,14 @@ _NUMBERS: Final = {
     **{word: n for n, word in enumerate(("first", "second", "third", "fourth", "fifth"), 1)},
     **{word: n for n, word in enumerate(("one", "two", "three", "four", "five", "six"), 1)},
 }
+_CALLED: Final = re.compile(r"\b(?:specimen|sample|pot|jar|part|container) ?#?([a-h]|[1-9])\b")
+_WORDED: Final = re.compile(
+    r"\b(specimen|pot|jar|part) (one|two|three|four|five|six)\b", re.IGNORECASE
+)
 _ANNOUNCED: Final = re.compile(
     r"\b(?:(two|three|four|five|six|[2-6])(?: separate| labelled| labeled| different)?|x ?([2-6])) "
-    r"(?:pots|vials|jars|containers|specimens|sites|parts|samples)\b"
+    r"(?:pots|vials|jars|containers|specimens|sites|parts|samples)\b|"
+    r"\b(?:lumps|nodules|lesions|excisions)\b[^.:]{0,40}? x ?([2-6])\b"
 )
 _SEQUENCES: Final = ("ABCDEFGH", "123456789", ("I", "II", "III", "IV"))
 
@@ -58,6 +79,7 @@ def plain_label(line: str) -> str:
     ('Specimen 1, left breast', 'Specimen 2: DCIS')
     """
     line = _BOLD.sub(r"\1", line)
+    line = _WORDED.sub(lambda found: f"{found[1]} {_NUMBERS[found[2].lower()]}", line)
     match = _ORDINAL.match(line)
     if not match:
         return _NUMBER_SIGN.sub(r"Specimen \1:", line)
@@ -66,14 +88,16 @@ def plain_label(line: str) -> str:
 
 _IN_LINE: Final = re.compile(
     rf"(?:^|(?<=[\s:;,]))(?:(?i:{_KEYWORD}) (?:(?i:no\.?) )?)?[(\[#]*"
-    r"([A-Ha-h]|[1-9]|[iI]{1,3}|[iI][vV])[\].):,/]{1,2}\s+(?=[A-Za-z]{2})"
+    r"([A-Ha-h]|[1-9]|[iI]{1,3}|[iI][vV])[\].):,/]{1,2}\s+(?=[A-Za-z]{2}|[LRlr] )"
     rf"|(?:^|(?<=[:;,.] ))(?:(?i:{_KEYWORD}) #?([A-H]|[1-9]))\s?[-=]?\s(?=[A-Za-z]{{2}})"
     r"|(?:^|(?<=[:;,.] ))([A-H]|[1-9])\s?[-=]?\s(?=[A-Za-z]{2})"
 )
 
 
-def listed(line: str) -> Iterator[str]:
+def listed(line: str, known: frozenset[str] = frozenset()) -> Iterator[str]:
     """Divide a line that lists specimens, and separate the words before its first label.
+
+    Each label is followed by a place, or is one of `known`.
 
     Examples
     --------
@@ -81,7 +105,9 @@ def listed(line: str) -> Iterator[str]:
     ['Specimens:', '(i) right breast core', '(ii) left breast core']
     """
     marks = [
-        m for m in _IN_LINE.finditer(line, 0, 2000) if PLACE.search(line[m.end() :][:40].lower())
+        m
+        for m in _IN_LINE.finditer(line, 0, 2000)
+        if (m[1] or m[2] or m[3]).upper() in known or PLACE.search(line[m.end() :][:40].lower())
     ]
     names = [(m[1] or m[2] or m[3]).upper() for m in marks]
     if len(marks) < 2 or not _is_sequence(names):
@@ -111,25 +137,31 @@ def known_labels(lines: Iterable[tuple[str, bool]]) -> frozenset[str]:
     ----------
     lines
         Each line without its title, and whether it stands in a description (gross or microscopic),
-        where a number alone is no label.
+        where a number alone is no label unless a side follows it.
     """
     found: dict[str, bool] = {}
     sided: dict[str, None] = {}
     announced = 0
+    called_so: set[str] = set()
     for line, describes in lines:
         low = line.lower()
+        called_so.update(name.upper() for name in _CALLED.findall(low))
         if count := _ANNOUNCED.search(low):
-            word = count[1] or count[2]
+            word = count[1] or count[2] or count[3]
             announced = max(announced, int(word) if word.isdigit() else _NUMBERS[word])
-        if bare := _BARE.match(line):
+        if bare := BARE.match(line):
             found[bare[1].upper()] = True
         elif match := LABEL.match(line):
             head = re.split(r"[.:]", low[match.end() : match.end() + 100], maxsplit=1)[0]
-            placed = bool(match[1]) or (bool(PLACE.search(head)) and not describes)
+            wanted = _SIDE_FIRST if describes else PLACE
+            placed = bool(match[1]) or bool(wanted.search(head))
             for name in _names(match):
                 found[name] = found.get(name, False) or placed
         elif alone := _SIDED.match(line):
             sided.setdefault(alone[1])
+    if len(called_so) > 1 and _is_sequence(sorted(called_so)) and called_so <= found.keys():
+        found |= dict.fromkeys(called_so, True)
+    found |= dict.fromkeys((name for name in sided if name[0] in "LR"), True)
     together = list(dict.fromkeys([*(name for name, placed in found.items() if placed), *sided]))
     if len(together) > 1 and _is_sequence(sorted(together)):
         found |= dict.fromkeys(sided, True)
@@ -167,6 +199,8 @@ def _names(match: re.Match[str]) -> tuple[str, ...]:
     return (first, second)
 
 
+_ALONE: Final = re.compile(rf"^({_NAME})\s{{1,3}}(?=[A-Z\d])")
+"""A label without a sign, once it is known: "II  Lymph nodes"."""
 _SAYS: Final = re.compile(
     r"^(?:(?:The )?(?:specimen|biopsy|part|core) )?([A-H]|[1-9])"
     r"(?= (?:shows?|showed|is|was|has|contains?|"
@@ -180,7 +214,7 @@ def called(line: str, known: frozenset[str]) -> tuple[tuple[str, ...], str]:
         names = tuple(name for name in _names(match) if name in known)
         if names:
             return names, line[match.end() :].strip()
-    for pattern in (_BARE, _SIDED, _SAYS):
+    for pattern in (BARE, _SIDED, _SAYS, _ALONE):
         if (bare := pattern.match(line)) and bare[1].upper() in known:
             return (bare[1].upper(),), line[bare.end() :].strip(" ,:-")
     return (), line

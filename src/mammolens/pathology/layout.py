@@ -75,13 +75,14 @@ def divide(text: str) -> list[Sentence]:
     known = known_labels(
         (row.text, row.section in (Section.GROSS, Section.MICRO))
         for row in rows
-        if row.section not in (Section.HISTORY, Section.OTHER)
+        if row.section not in (Section.HISTORY, Section.OTHER, Section.COMMENT)
     )
     sentences: list[Sentence] = []
     names: tuple[str, ...] = ()
     letters = frozenset(name for name in known if name.isalpha())
     listed_names: set[str] = set()
-    for row in rows:
+    parts = (row._replace(text=part) for row in rows for part in _listed(row, known))
+    for row in parts:
         own, rest = called(row.text, known)
         section = row.section
         if section is not Section.SPECIMEN or row.begins:
@@ -90,7 +91,10 @@ def divide(text: str) -> list[Sentence]:
             section = Section.BODY  # The list begins again: it is the report on each specimen.
             listed_names.add("")
         listed_names.update(own)
-        names = own or (() if row.begins else names)
+        if not own and row.begins and not (row.text and _WITHIN.match(row.title)):
+            own = _named_in(row.title, known)
+            names = ()
+        names = own or names
         for position, part in enumerate(_sentences(rest)):
             if position:
                 inside, part = called(part, letters)
@@ -104,7 +108,7 @@ def divide(text: str) -> list[Sentence]:
 
 
 class _Row(NamedTuple):
-    """A line without its title.
+    """A line without its title, which is `title`.
 
     `begins` says that its title begins a section, `is_request` that the title and the text of a
     clinical history stand in one line.
@@ -115,6 +119,28 @@ class _Row(NamedTuple):
     text: str
     begins: bool
     is_request: bool
+    title: str = ""
+
+
+_TITLED: Final = re.compile(
+    r"\b(?:specimens?|parts?|jars?|pots?) ?#?([a-h]\d?|[1-9])\b|\(([a-h])\)"
+)
+
+
+_WITHIN: Final = re.compile(r"\W*findings\b", re.IGNORECASE)
+"""A title that can be a row of one specimen."""
+
+
+def _named_in(title: str, known: frozenset[str]) -> tuple[str, ...]:
+    """Give the specimen that a title names: "Synoptic report (specimen C)"."""
+    match = _TITLED.search(title.lower())
+    name = (match[1] or match[2]).upper() if match else ""
+    return (name,) if name in known else ()
+
+
+def _listed(row: _Row, known: frozenset[str]) -> Iterator[str]:
+    """Divide a line at known labels; a line without text still carries its title."""
+    return listed(row.text, known) if row.text else iter([""])
 
 
 def _without_question(rows: list[_Row]) -> list[_Row]:
@@ -142,15 +168,21 @@ def _rows(lines: Iterable[str]) -> Iterator[_Row]:
                 section = Section.BODY
             continue
         titled, rest = title_of(line)
+        if titled is Section.ADDENDUM and number < _TOP and ":" not in line and _WHOLE.search(line):
+            continue
         here = section
         if titled is not None:
             section, here, rest = after_title(section, titled, line, rest)
             spoken = spoken and here is not titled
         spoken = spoken or bool(rest)
         request = titled is not None and here is Section.HISTORY and bool(rest)
-        yield _Row(number, here, rest, titled is not None and here is titled, request)
+        begins = titled is not None and here is titled
+        yield _Row(number, here, rest, begins, request, line if begins else "")
 
 
+_TOP: Final = 3
+"""Lines at the top, where "Corrected report" is the title of the whole report."""
+_WHOLE: Final = re.compile(r"(?:correct|amend|revis|replac)\w*.{0,12}\breport\b", re.IGNORECASE)
 _FINDINGS: Final = (
     Section.BODY,
     Section.MICRO,

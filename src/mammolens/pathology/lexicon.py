@@ -30,14 +30,23 @@ class Concept(NamedTuple):
 _NORMAL: Final = (
     (re.compile(r"\b(?:non|pre)[- ]?(?:invasive|infiltrating)\b"), "noninvasive"),
     (re.compile(r"\bin[- ]?situ\b"), "in situ"),
+    (re.compile(r"\bw/o\b"), "without"),
     (re.compile(r"\bmicro[- ]?(?=inva)"), "micro"),
     (re.compile(r"\bd\.c\.i\.s\b\.?"), "dcis"),
     (re.compile(r"\bl\.c\.i\.s\b\.?"), "lcis"),
     (
-        re.compile(r"\bcar?c?inom(?:ta|a)\b|\bcarc\b\.?|\bca\b\.?(?! ?\d|\+)|\bcarcinom\b"),
+        re.compile(
+            r"\bcar?c?inom(?:ta|a)\b|\bcarc\b\.?|\bca\b(?!\.? ?[\d~<>+]|,? usa\b)\.?|\bcarcinom\b"
+        ),
         "carcinoma",
     ),
-    (re.compile(r"\binfilt\b\.?|\binfiltrative\b|\binv\b\.?|\binfiltr\b\.?"), "invasive"),
+    (
+        re.compile(
+            r"(?<!focally )(?<! is )\binfiltrative\b(?! (?:border|margin|edge|growth|patt))"
+        ),
+        "invasive",
+    ),
+    (re.compile(r"\binfilt\b\.?|\binv\b\.?|\binfiltr\b\.?"), "invasive"),
     (re.compile(r"\binfiltrating\b"), "invasive"),
     (re.compile(r"\bduct\b\.?(?= (?:carcinoma|ca\b|hyperplasia))"), "ductal"),
     (re.compile(r"\bduct\.(?= )"), "ductal"),
@@ -158,6 +167,7 @@ def _concepts() -> tuple[Concept, ...]:
             rf" carcinoma in situ)", "invasive", inv, False),
         (rf"\b{_TYPED}(?: and lobular|"
             rf"/lobular)? (?:adeno)?carcinoma\b(?! in situ)", "invasive", inv, False),
+        (r"\bmetaplastic (?:\w+ ){1,2}carcinoma\b", "invasive", inv, False),
         (r"\bcarcinoma,? (?:\(?of )?\(?(?:nst|nos|no special type|ductal type|lobular type)\b",
          "invasive", inv, False),
         (r"\bmetasta[a-z]{1,4} (?:to|in|from|of)\b[\w ]{0,30}|\bmetastatic (?:\w+ ){0,2}?"
@@ -166,7 +176,9 @@ def _concepts() -> tuple[Concept, ...]:
          r"\binvasion\b(?= (?:is|was) (?:present|seen|identified))|"
          r"\binvasive (?:focus|foci|growth|elements?|"
          r"islands?|nests|glands|malignan[a-z]{1,4})\b|\binvasion\b", "", inv, False),
-        (r"\binvasive\b", "", inv, False),
+        (
+            r"(?<!border is )(?<!edge is )\binvasive\b(?! (?:border|margin|edge|front|growth pat))",
+         "", inv, False),
         (r"papillary carcinoma|squamous cell carcinoma", "", Outcome.MALIGNANT, False),
         # High-risk.
         (r"\badh\b|\baidep\b|atypical (?:intra-?)?ductal (?:epithelial )?(?:hyperplasia|"
@@ -210,6 +222,10 @@ def _concepts() -> tuple[Concept, ...]:
         (
             r"\b(?:lactating|lactational|tubular|nipple|ductal) adenomas?\b|lactational change|"
             r"myofibroblastoma|\bha?emangioma\b|\b(?:\w+ )?fibrosis\b",
+         "", ben, False),
+        (
+            r"mastopathy|\blobulitis\b|\bha?ematoma\b|\bseroma\b|\bgalactocele\b|\bamyloid\b|"
+            r"granular cell tumour|(?:secretory|lactating) change|foreign[- ]body|hypertrophy",
          "", ben, False),
         (r"\bhamartoma\b", "hamartoma", ben, False),
         (r"columnar cell (?:change|lesion|hyperplasia)s?", "columnar cell", ben, False),

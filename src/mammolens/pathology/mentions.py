@@ -166,6 +166,7 @@ def b_code_of(rows: Iterable[Marked]) -> Statement | None:
 
 
 _C_CODE: Final = re.compile(r"(?<![a-z\d.])c ?-?([1-5])(?:[ab])?(?![\w.]\d|\w)")
+_NOT_NOW: Final = (Assertion.HISTORICAL, Assertion.MENTIONED)
 _C_MEANT: Final = {
     "1": Outcome.UNSATISFACTORY,
     "2": Outcome.BENIGN,
@@ -177,5 +178,7 @@ def c_code_outcomes(rows: Iterable[Marked]) -> Iterator[tuple[Outcome, bool, str
     """Give the outcome of each C-code, whether it is only suspected (C3, C4), and its sentence."""
     for row in rows:
         for match in _C_CODE.finditer("" if row.is_rule else row.text):
+            if row.context.judge(match.start(), match.end()) in _NOT_NOW:
+                continue
             outcome = _C_MEANT.get(match[1])
             yield outcome or Outcome.MALIGNANT, outcome is None, row.sentence.shown

@@ -68,6 +68,9 @@ def nodes_of(rows: Sequence[Marked], *, only_nodes: bool) -> dict[Property, Stat
     only_nodes
         Whether the specimen holds lymph nodes alone; else a sentence must speak of nodes.
     """
+    if only_nodes and any(row.sentence.starts_line and _PIECE.search(row.text) for row in rows):
+        piece = _single(rows)
+        return {} if piece is None else _stated(*piece[1:])
     best: tuple[int, int | None, int | None, str] | None = None
     line = -1
     for row in rows:
@@ -91,12 +94,16 @@ def nodes_of(rows: Sequence[Marked], *, only_nodes: bool) -> dict[Property, Stat
         best = _single(rows)
     if best is None:
         return {}
-    pairs = ((Property.NODES_EXAMINED, best[1]), (Property.NODES_POSITIVE, best[2]))
-    return {kind: Statement(value, 0.9, (best[3],)) for kind, value in pairs if value is not None}
+    return _stated(*best[1:])
+
+
+def _stated(examined: int | None, positive: int | None, shown: str) -> dict[Property, Statement]:
+    pairs = ((Property.NODES_EXAMINED, examined), (Property.NODES_POSITIVE, positive))
+    return {kind: Statement(value, 0.9, (shown,)) for kind, value in pairs if value is not None}
 
 
 _PIECE: Final = re.compile(r"\bcores?\b|\bfnac?\b|aspirat|\bneedle\b|\bsmears?\b")
-"""A sample of a node, which is no count of nodes."""
+"""A sample of a node: it is one node, however many cores or smears it has."""
 _ONE: Final = re.compile(r"\bnode\b|\bln\b|\bsln\b")
 _TWO: Final = re.compile(r"\bboth\b|\bsecond\b|\bplus (?:a|one|another)\b")
 _METASTASIS: Final = re.compile(
@@ -108,9 +115,9 @@ def _single(rows: Sequence[Marked]) -> tuple[int, int | None, int | None, str] |
     """Count the node of a specimen that names one node (or "both") without a number."""
     used = [row for row in rows if row.section in TELLING and not row.is_rule]
     text = " ".join(row.text for row in used)[:2000]
-    if not _ONE.search(text) or _PIECE.search(text):
+    if not _ONE.search(text):
         return None
-    examined = 2 if _TWO.search(text) else 1
+    examined = 2 if _TWO.search(text) and not _PIECE.search(text) else 1
     positive = None
     if _ITC.search(text) or _NO_METASTASIS.search(text):
         positive = 0

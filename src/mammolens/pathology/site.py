@@ -1,22 +1,21 @@
-"""Where a specimen comes from and how it was taken: side, tissue, procedure, clock, distance."""
+"""Where a specimen comes from and how it was taken: side, tissue and procedure."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeVar
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from mammolens.core import Laterality
+from mammolens.pathology.assertions import OTHER_MATERIAL
 from mammolens.pathology.layout import Section, Sentence
 from mammolens.pathology.values import Statement, Tissue
 
-__all__ = ["clock_of", "distance_of", "is_node", "laterality_of",
-    "present_sides", "procedure_of", "quadrant_of",
-           "sides_in", "tissue_of"]  # fmt: skip
+__all__ = ["is_node", "laterality_of", "present_sides", "procedure_of", "sides_in", "tissue_of"]
 
 _PART: Final = (
     r"(?:br(?:east)?\b|breast|axilla|nipple|mastectomy|lumpectomy|core|biops|sentinel|"
-    r"wle|wide|partial|simple|"
+    r"wle|wide|partial|simple|reduction|lump|mass|targeted|"
     r"fna|fine|upper|lower|u[oi]q|l[oi]q|medial|lateral|central|retro|sub|needle|stereo|"
     r"ultrasound|us\b|vacuum|mammotome|excision|lymph|node|sln|slnb|anc|\d|outer|inner|"
     r"quadrant|tissue|chest|segment|inferior|superior|anterior|posterior|shav|sector|mrm\b|"
@@ -24,12 +23,15 @@ _PART: Final = (
     r"14|axillary|localisation|localization|wire|hook|microdoch|vab|vae|side|cavity|margin)"
 )
 _SIDE: Final = re.compile(
-    rf"\b(left|right|lft|rgt|lt|rt|l|r)\b(?:\.|\))?(?:[ -](?:\(\w+\) )?|, ?|: ?|/)(?={_PART})|"
+    rf"(?<![\d-])\b(left|right|lft|rgt|lt|rt|l|r)\b(?:\.|\))?(?:[ -](?:\(\w+\) )?|, ?|: ?|/)"
+    rf"(?={_PART})|"
     r"(?:breast|axilla|nipple|mastectomy|biopsy|biopsies|core|cores|lumpectomy|excision|node|nodes|"
-    r"wle|fna|vab|bx|tissue|dissection|quadrant|o'clock|specimen|reduction|clearance|laterality|"
+    r"wle|fna|vab|bx|sln|slnb|tissue|dissection|quadrant|o'clock|specimen|reduction|clearance|laterality|"
     r"side|sided|site|vae|mammotome)[ ,:;(=-]{1,3}(?:is |the )?(left|right|lft|rgt|lt|rt|l|r)\b|"
     r"\b(left|right)[- ]sided?\b|"
     r"^\W{0,3}(left|right|lft|rgt|lt|rt|l|r)\b(?=\W{0,2}$|[:,.)-]| [-(])|"
+    r"^\W{0,3}(left|right|lt|rt)\b(?= (?:\w+ ){1,4}?(?:breast|axill|node|biops|excis|core|"
+    r"dissection|lump|mass|mastectomy|clearance))|"
     r"\((left|right|lft|rgt|lt|rt|l|r)\)|\b(left|right)$|\bon the (left|right)\b|"
     r"\b(left|right)(?= (?:shows?|side|is|was|has|contains?|and (?:left|right) breasts?))|"
     r"\bfrom (?:the )?(left|right)\b|"
@@ -42,20 +44,25 @@ _SAMPLED: Final = re.compile(
 )
 _EARLIER: Final = re.compile(
     r"\bprevious|\bprior\b|\bhistory\b|\bh/o\b|\bin (?:19|20)\d\d\b|\bknown\b|\bs/p\b|\bpast\b|"
-    r"\bfamily\b|\bmother\b|\bsister\b|\bcontralateral\b|\bother breast\b|\bago\b"
+    r"\bfamily\b|\bmother\b|\bsister\b|\bcontralateral\b|\bother breast\b|\btreated\b|\boutside\b|"
+    r"\b(?:cancer|carcinoma) (?:surgery|operation)\b"
 )
 
 
 _DATED: Final = re.compile(
-    r"\w+ [^.;]{0,30}?(?:mastectomy|lumpectomy|excision|surgery|cancer|carcinoma|dcis|biopsy)\b"
-    r"[^.;]{0,40}?\b(?:19|20)\d\d\b"
+    r"\w+ [^.;(]{0,30}?(?:mastectomy|lumpectomy|excision|surgery|cancer|carcinoma|dcis|biopsy)\b"
+    r"[^.;(]{0,40}?\b(?:19|20)\d\d\b"
 )
 """A side of an operation or disease with its year: "left mastectomy for carcinoma 2009"."""
+_AGO: Final = re.compile(r"\b(?:year|month|week)s? (?:ago|earlier)\b")
 _WRONG: Final = re.compile(r"\bnot |\binstead of\b|\bstated\b|\bfrom\b|\blabelled\b|\bas\b")
 
 
 _NO_SIDE: Final = re.compile(r"\b(?:left ?/ ?right|right ?/ ?left|[lr] ?/ ?[lr]|left or right)\b")
 """A question for the side."""
+
+
+_BY_WORD: Final = re.compile(r"\b(?:left|right)\b")
 
 
 def sides_in(text: str) -> list[tuple[Laterality, int]]:
@@ -71,6 +78,8 @@ def sides_in(text: str) -> list[tuple[Laterality, int]]:
     found = []
     for match in _SIDE.finditer(_NO_SIDE.sub(lambda blank: " " * len(blank[0]), text)):
         word = next(group for group in match.groups() if group)
+        if len(word) == 1 and "(" in match[0] and _BY_WORD.search(text):
+            continue  # A word is more certain than a letter in brackets, which can be a number.
         side = Laterality.LEFT if word.startswith("l") else Laterality.RIGHT
         found.append((side, match.start(match.lastindex or 0)))
     return found
@@ -78,10 +87,14 @@ def sides_in(text: str) -> list[tuple[Laterality, int]]:
 
 def present_sides(text: str) -> list[tuple[Laterality, int]]:
     """Find the sides that a sentence names for the present, not for an earlier finding."""
+    if OTHER_MATERIAL.search(text):
+        return []
     return [
         (side, at)
         for side, at in sides_in(text)
-        if not _EARLIER.search(text, max(0, at - 40), at + 30) and not _DATED.match(text, at)
+        if not _EARLIER.search(text, max(0, at - 40), at + 30)
+        and not _DATED.match(text, at)
+        and not _AGO.search(text)
     ]
 
 
@@ -107,6 +120,8 @@ def laterality_of(sentences: Sequence[Sentence], history: Sequence[Sentence]) ->
                 corrected.setdefault(side, []).append(sentence.shown)
     if len(seen) > 1 and len(corrected) == 1:
         seen = corrected
+    if len(seen) > 1:
+        seen = _of_headings(sentences) or seen
     confidence = 0.98
     if not seen:
         for sentence in history:
@@ -124,6 +139,25 @@ def laterality_of(sentences: Sequence[Sentence], history: Sequence[Sentence]) ->
     return Statement(next(iter(seen)).value, confidence, evidence)
 
 
+_IDENTITY: Final = re.compile(
+    r"label|request|\bform\b|container|\bpot\b|\bjar\b|specimen|received|sections? (?:of|from)|"
+    r"cores?\b|biops|discrepan|mismatch|taken from|should read|error"
+)
+"""Words that say of which side the tissue is; a sentence without them can be about the other."""
+_FIRM: Final = (Section.SPECIMEN, Section.DIAGNOSIS, Section.SYNOPTIC, Section.ADDENDUM)
+
+
+def _of_headings(sentences: Sequence[Sentence]) -> dict[Laterality, list[str]]:
+    """Give the side of headings and diagnoses, if only descriptions name the other side."""
+    firm: dict[Laterality, list[str]] = {}
+    for sentence in sentences:
+        counts = sentence.starts_line or sentence.section in _FIRM
+        if counts or _IDENTITY.search(sentence.text):
+            for side, _ in present_sides(sentence.text):
+                firm.setdefault(side, []).append(sentence.shown)
+    return firm if len(firm) == 1 else {}
+
+
 _NODE: Final = re.compile(
     r"sentinel|\b(?:axillary|lymph|intramammary)? ?lymph ?nodes?\b|\bslnb?\b|"
     r"axillary (?:node|clearance|"
@@ -134,7 +168,10 @@ _BREAST: Final = re.compile(
     r"breast|mastectomy|lumpectomy|\bwle\b|wide local|quadrant|o'? ?clock|nipple|cavity|segment|"
     r"u[oi]q|l[oi]q|retroareolar|subareolar|\bduct"
 )
-_SKIN: Final = re.compile(r"^\W*(?:\w+ ){0,3}skin\b|skin (?:punch|ellipse|biopsy|lesion)|mole\b")
+_SCAR: Final = re.compile(r"\bmastectomy (?:scar|site|flap)\b")
+_SKIN: Final = re.compile(
+    r"^\W*(?:\w+ ){0,3}skin\b|chest wall|skin (?:punch|ellipse|biopsy|lesion)|mole\b"
+)
 
 
 _OTHER_ORGAN: Final = re.compile(
@@ -153,6 +190,7 @@ def is_node(heading: str) -> bool:
 def tissue_of(headings: Iterable[str]) -> Tissue:
     """Give the tissue that the headings of a specimen name; breast if they do not say."""
     for heading in headings:
+        heading = _SCAR.sub("", heading)
         if is_node(heading):
             return Tissue.LYMPH_NODE
         if _SKIN.search(heading) and not _BREAST.search(heading):
@@ -231,103 +269,3 @@ def procedure_of(sentences: Iterable[Sentence], tissue: Tissue) -> Statement | N
                     continue
             return Statement(name, 0.9, (sentence.shown,))
     return None
-
-
-_CLOCK: Final = re.compile(
-    r"(?<![\d.])(1[0-2]|[1-9])(?:[:.](\d\d))?(?: ?(?:-|to|/|and) ?(1[0-2]|"
-    r"[1-9])(?:[:.](\d\d))?)? ?(?:o'? ?c?l?ock\b|o'?cl\b|oc\b|o'c\b|clock\b)|"
-    r"(?:@|\bat|position|,|bx|biopsy|core|breast|axilla|quadrant|left|right|\blt|\brt|\bl|"
-    r"\br) ?(1[0-2]|[1-9]):(00|30)\b|"
-    r"clock (?:position|face)\D{0,6}(1[0-2]|[1-9])\b|"
-    r"\b(1[0-2]|[1-9])(?::00)? ?(?:h|hr|hrs|h00)\b(?! \w*fix)"
-)
-
-
-def clock_of(sentences: Iterable[Sentence]) -> Statement | None:
-    """Give the clock position; two positions, or one between two hours, are unsure."""
-    seen: dict[int, str] = {}
-    between: list[str] = []
-    for sentence in sentences:
-        if re.search(r"inked|margin|sutur|fixation|formalin|\bfixed\b|isch", sentence.text):
-            continue
-        for match in _CLOCK.finditer(sentence.text):
-            hour = int(next(g for g in (match[1], match[5], match[7], match[8]) if g))
-            minutes = match[2] or match[6]
-            if match[3] or (minutes or "00") != "00":
-                between.append(sentence.shown)
-            seen.setdefault(hour, sentence.shown)
-    if between:
-        return Statement(None, 0.0, tuple(between[:2]), "the clock position is between two hours")
-    return _single(seen, 0.95, "several clock positions are named")
-
-
-_DISTANCE: Final = re.compile(
-    r"(\d{1,3}(?:\.\d)?)(?: ?(-|to) ?\d{1,3}(?:\.\d)?)? ?(cm|mm) ?(?:\(?fn\b|f\.n|"
-    r"fr(?:om)? (?:the )?nipple|from nip|from (?:the )?(?:nac|areola)|cfn|from n\b)|"
-    r"(\d{1,2}(?:\.\d)?) ?cmfn|\b(?:fn|distance from (?:the )?nipple|nipple distance|"
-    r"dfn)\W{0,3}(\d{1,3}(?:\.\d)?) ?(cm|mm)|"
-    r"\bn ?\+ ?(\d{1,2}(?:\.\d)?)\b"
-)
-
-
-def distance_of(sentences: Iterable[Sentence]) -> Statement | None:
-    """Give the distance from the nipple in cm."""
-    seen: dict[float, str] = {}
-    between: list[str] = []
-    for sentence in sentences:
-        for match in _DISTANCE.finditer(sentence.text):
-            number = next(g for g in (match[1], match[4], match[5], match[7]) if g)
-            factor = 0.1 if (match[3] or match[6]) == "mm" else 1.0
-            if match[2]:
-                between.append(sentence.shown)
-            seen.setdefault(round(float(number) * factor, 2), sentence.shown)
-    if between:
-        return Statement(None, 0.0, tuple(between[:2]), "the distance is a range")
-    return _single(seen, 0.95, "several distances from the nipple are named")
-
-
-_QUADRANTS: Final = tuple(
-    (name, re.compile(pattern))
-    for name, pattern in (
-        ("upper outer",
-            r"upper[ ,-]{1,2}outer|outer[ ,-]{1,2}upper|[lr]?\buoq|\b[lr]uoq|"
-            r"upper lateral|superolateral"),
-        ("upper inner",
-            r"upper[ ,-]{1,2}inner|inner[ ,-]{1,2}upper|\b[lr]?uiq|upper medial|"
-            r"superomedial"),
-        ("lower outer",
-            r"lower[ ,-]{1,2}outer|outer[ ,-]{1,2}lower|\b[lr]?loq|lower lateral|"
-            r"inferolateral"),
-        ("lower inner",
-            r"lower[ ,-]{1,2}inner|inner[ ,-]{1,2}lower|\b[lr]?liq|lower medial|"
-            r"inferomedial"),
-        ("axillary tail", r"axillary tail|tail of spence"),
-        ("central",
-            r"retro-?areolar|sub-?areolar|\bcentral (?:breast|quadrant|location|region|"
-            r"portion)|breast,? central"),
-    )
-)  # fmt: skip
-
-
-def quadrant_of(sentences: Iterable[Sentence]) -> Statement | None:
-    """Give the quadrant; two quadrants are unsure."""
-    seen: dict[str, str] = {}
-    for sentence in sentences:
-        if re.search(r"margin|sutur|orient|clips? at", sentence.text):
-            continue
-        for name, pattern in _QUADRANTS:
-            if pattern.search(sentence.text):
-                seen.setdefault(name, sentence.shown)
-    return _single(seen, 0.95, "several quadrants are named")
-
-
-T = TypeVar("T", str, int, float)
-
-
-def _single(seen: Mapping[T, str], confidence: float, several: str) -> Statement | None:
-    if not seen:
-        return None
-    evidence = tuple(dict.fromkeys(seen.values()))[:3]
-    if len(seen) > 1:
-        return Statement(None, 0.0, evidence, several)
-    return Statement(next(iter(seen)), confidence, evidence)

@@ -21,15 +21,26 @@ __all__ = ["Group", "group"]
 
 _NODE_HEADING: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
-    r"breast,?)\W{0,3})?(?:sentinel|axillary|slnb?\b|lymph)"
+    r"breast,?)\W{0,3})?(?:sentinel|axilla(?:ry)?\b|slnb?\b|lymph)"
     r"[\w ,/()#=-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
     r"excision)?[\w ,()/=]{0,30}(?:[:.-]|$)"
 )
 _TAKEN: Final = re.compile(
     r"\b(?:left|right|lt|rt)\b(?!.*procedure)|biops(?!.*procedure)|dissection|"
-    r"clearance|excision|\bcore|\bfna|slnb|sentinel|#"
+    r"clearance|excision|\bcore|\bfna|slnb|sentinel|#|container|\bpot\b|\bjar\b|specimen"
 )
 """A heading that says how the nodes were taken; a row of a form such as "Lymph nodes" does not."""
+_SHAVE: Final = re.compile(
+    r"^\W*(?:(?:left|right|lt|rt|new|additional|further|breast)\W{1,2})*(superior|inferior|medial|"
+    r"lateral|anterior|posterior|deep|superficial|upper|lower)?\W{0,2}(?:cavity )?"
+    r"(?:margin )?(?:shav\w+|bed biops\w+)[^:.-]{0,20}(?::| - )(?=.*[a-z]{3})"
+)
+_EXCISED: Final = re.compile(
+    r"\bwle\b|wide local|lumpectomy|segmentectomy|quadrantectomy|mastectomy"
+)
+_PLAIN_HEADING: Final = re.compile(r"^\W*(?:breast|(?:lymph |axillary )*node|axilla|ln)(?=:)")
+_PLAIN_NODE: Final = re.compile(r"^\W*(?:(?:lymph |axillary )*node|axilla|ln):")
+"""Headings of a report that has one specimen of each kind: "Breast: …", "Node: …"."""
 _BREAST_HEADING: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|l|r)\b\W{0,2})?(?:breast|mastectomy|lumpectomy|wide local)"
 )
@@ -39,8 +50,19 @@ _NAMED: Final = re.compile(
     r"|\(([a-h])\)|(?:^|\bin |\bon |\bof |\bfrom )([a-h])\b(?=[:,)]|$| (?:shows?|is|contains?)\b)"
 )
 _SPLIT: Final = re.compile(
-    r"[,;.]\s*(?:and |while |whereas |but )?|\b(?:and|while|whereas|but) (?:the )?"
+    r"[,;.]\s*(?:and |while |whereas |but )?|\b(?:and|while|whereas|but) (?:the )?|\s[&/]\s"
 )
+
+
+_WRONG_SIDE: Final = re.compile(
+    r"(?=.*\b(?:left|right)\b).*(?:\bin error\b|entry error|erroneous|should (?:read|be)|"
+    r"wrong side|incorrect|mislabel|instead of|not (?:the )?(?:left|right)|side is\b|laterality)"
+)
+_OF_BREAST: Final = re.compile(
+    r"\bbreast\b(?! (?:carcinoma|cancer|primary|origin|malignan))|mastectomy|lumpectomy|\bwle\b|"
+    r"wide local|quadrant|o'? ?clock|nipple|\bdcis\b"
+)
+"""Words of a specimen of the breast; "metastatic breast carcinoma" can stand in a node alone."""
 
 
 @dataclass
@@ -91,7 +113,11 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
                 break
             else:
                 floating.append(sentence)
+    floating += _apart(groups, told)
     floating += _receptors_of_nodes(groups.values())
+    last = next(reversed(groups.values()), None)
+    if last is not None and len(groups) > 1:
+        floating += _loose_receptors(last)
     kept = [g for g in groups.values() if any(s.section in TELLING for s in g.sentences)]
     kept = kept or list(groups.values())
     if len(kept) == 1:
@@ -100,6 +126,8 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     return kept, _by_sides_of(kept, floating)
 
 
+_SENTENCE: Final = 25
+"""Letters; what is shorter is only a heading, and the next paragraph belongs to it."""
 _RECEPTOR_ROW: Final = re.compile(
     r"^\W*(?:er|pr|pgr|her ?-?2|o?estrogen|progesterone|(?:hormone )?receptors?|ki ?-?67|mib)\b"
 )
@@ -114,6 +142,48 @@ def _receptors_of_nodes(groups: Iterable[Group]) -> list[Sentence]:
             one.sentences = [s for s in one.sentences if s not in rows]
             taken += [replace(s, section=Section.MARKERS) for s in rows]
     return taken
+
+
+def _apart(groups: dict[str, Group], told: Sequence[Sentence]) -> list[Sentence]:
+    """Take away the paragraphs that follow the last specimen of a section and are not labelled.
+
+    A comment behind the list of specimens is about all of them.
+    """
+    taken: list[Sentence] = []
+    for place, sentence in enumerate(told):
+        before = told[place - 1] if place else None
+        if before is None or not sentence.names or sentence.section is not before.section:
+            continue
+        is_apart = (
+            sentence.names == before.names
+            and sentence.line > before.line + 1
+            and not sentence.shown.startswith(("-", "*"))
+            and len(before.text) > _SENTENCE
+            and not any(s.names not in ((), sentence.names) for s in told[place:])
+        )
+        if is_apart and len(groups) > 1:
+            rest = [s for s in told[place:] if s.names == sentence.names]
+            lines = {id(s) for s in rest}
+            groups[sentence.names[0]].sentences = [
+                s for s in groups[sentence.names[0]].sentences if id(s) not in lines
+            ]
+            taken += [replace(s, names=()) for s in rest]
+            break
+    return taken
+
+
+def _loose_receptors(last: Group) -> list[Sentence]:
+    """Take rows of receptors away from the last specimen: they can be about an earlier one."""
+    own = {s.line for s in last.sentences[:1]}
+    rows = [
+        s
+        for s in last.sentences
+        if s.line not in own and s.starts_line and _RECEPTOR_ROW.match(s.text)
+    ]
+    lines = {s.line for s in rows}
+    taken = [s for s in last.sentences if s.line in lines]
+    last.sentences = [s for s in last.sentences if s.line not in lines]
+    return [replace(s, section=Section.MARKERS, names=()) for s in taken]
 
 
 def _new(name: str) -> Group:
@@ -163,32 +233,61 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     if not any(sides_in(s.text) for s in deciding):
         deciding = [s for s in parts if s.section in TELLING]
     sides = list(dict.fromkeys(side for s in deciding for side in _own(s)))
-    has_nodes = any(_starts_nodes(s) for s in parts)
-    if len(sides) < 2 and not has_nodes:
+    if any(s.section is Section.ADDENDUM and _WRONG_SIDE.search(s.text) for s in told):
+        sides = []  # The other side was an error: it is one specimen.
+    plain = {heading[0] for s in parts if (heading := _PLAIN_HEADING.match(s.text))}
+    has_nodes = any(_starts_nodes(s) for s in parts) or len({one[:4] for one in plain}) > 1
+    shaves = {shave for s in parts if (shave := _shave(s))}
+    has_parts = has_nodes or len(shaves) > 1 or (bool(shaves) and _has_more(parts))
+    if has_nodes and not any(_OF_BREAST.search(s.text) for s in told):
+        return [Group(None, list(told), node_heading=True)], []
+    if len(sides) < 2 and not has_parts:
         return ([Group(None, list(told))] if told else []), []
-    groups: dict[tuple[Laterality | None, bool], Group] = {}
+    groups: dict[tuple[Laterality | None, bool, str], Group] = {}
     floating: list[Sentence] = []
     running: Laterality | None = None
-    nodes, section = False, None
+    nodes, section, shave, list_line = False, None, "", -1
     for sentence in parts:
         if sentence.section is not section:
-            section, running, nodes = sentence.section, None, False
+            section, running, nodes, shave = sentence.section, None, False, ""
         own = _own(sentence)
         if sentence.starts_line:
-            if _starts_nodes(sentence):
-                nodes = True
+            if _starts_nodes(sentence) or (has_nodes and _PLAIN_NODE.match(sentence.text)):
+                nodes, shave = True, ""
+            elif has_parts and (found := _shave(sentence)):
+                nodes, shave = False, found
             elif own or _BREAST_HEADING.match(sentence.text):
-                nodes = False
+                nodes, shave = False, ""
+        if shaves and has_parts and "shav" in sentence.text and not _shave(sentence):
+            list_line = sentence.line
+        if sentence.line == list_line or (len(own) > 1 and len(sides) > 1):
+            floating.append(sentence)
+            continue
         if len(own) == 1 and len(sides) > 1:
             running = own[0]
         place = running if len(sides) > 1 else None
         if len(sides) > 1 and place is None:
             floating.append(sentence)
             continue
-        here = groups.setdefault((place, nodes), Group(None, node_heading=nodes))
+        here = groups.setdefault((place, nodes, shave), Group(None, node_heading=nodes))
         here.sentences.append(sentence)
+    if not groups:
+        return [Group(None, list(told))], []
     telling = [g for g in groups.values() if any(s.section in TELLING for s in g.sentences)]
     return telling or list(groups.values()), floating
+
+
+def _shave(sentence: Sentence) -> str:
+    """Give which cavity shave a heading names; "" if it names none."""
+    if not sentence.starts_line or sentence.section not in TELLING:
+        return ""
+    match = _SHAVE.match(sentence.text)
+    return f"{match[1] or ''} shave" if match else ""
+
+
+def _has_more(parts: Sequence[Sentence]) -> bool:
+    """Whether a report with one cavity shave has another specimen of the breast."""
+    return any(_EXCISED.search(s.text) for s in parts)
 
 
 def _starts_nodes(sentence: Sentence) -> bool:

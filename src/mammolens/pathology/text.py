@@ -61,8 +61,20 @@ _FOLDED: Final = 120
 """Letters. A longer text without a line break has probably lost its lines."""
 _STARTS_ITEM: Final = re.compile(
     r"[-*>#]\s|(?:[A-Ha-h]|[1-9])\d?\s?-\s|\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|"
-    r"[A-Za-z][\w /()'+-]{0,50}:"
+    r"[A-Za-z][\w /()'+-]{0,50}:|(?:[LR]|[LR]t\.?|Left|Right|LEFT|RIGHT)\s.{0,60}?(?:\s-\s|:)"
 )
+_HYPHEN: Final = re.compile(
+    r"(?<=[A-Za-z][a-z])-[ \t]*\n[ \t]*(?=[a-z]{2})"
+    r"(?!(?:positiv|negativ|grade|type|like|guided|biops|cell|site|assisted|specific|free|line))"
+)
+"""A word that is divided at the end of a line."""
+_SPACED: Final = re.compile(r"\b(?:[A-Z] ){4,40}[A-Z]\b")
+_CELLS: Final = re.compile(r"^(?:part |specimen )?([A-H]|\d{1,2})$", re.IGNORECASE)
+_SCANNED: Final = re.compile(
+    r"\b(?!y?p[TNtn])(?=[A-Za-z]*[01])(?=[A-Za-z01]*[A-Za-z]{3})[A-Za-z01]{5,}(?<=[A-Za-z])\b"
+    r"|\b(?=[A-Zl]*l)(?=[A-Zl]*[A-Z]{2})[A-Zl]{3,}\b|\b[DdLl][Cc]1[Ss]\b"
+)
+"""A word in which a scanner read a digit instead of o, i or l, or l instead of I."""
 _LONG_LINE: Final = 58
 """A line this long without a full stop was probably broken by a printer's margin."""
 
@@ -75,7 +87,20 @@ def tidy(text: str) -> str:
     >>> tidy("B5b\\u00a0– 12\\u00d79\\u2009mm")
     'B5b - 12x9 mm'
     """
-    return text.translate(_SIGNS).replace("\r\n", "\n").replace("\r", "\n")
+    lines = text.translate(_SIGNS).replace("\r\n", "\n").replace("\r", "\n")
+    lines = _SPACED.sub(lambda found: found[0].replace(" ", ""), lines)
+    return _SCANNED.sub(_unscanned, _HYPHEN.sub("", lines))
+
+
+def _unscanned(match: re.Match[str]) -> str:
+    word = match[0]
+    if not any(sign in word for sign in "01"):
+        is_capital = word.replace("l", "").isupper()
+        return word.replace("l", "I") if is_capital else word
+    word = word.replace("0", "o")
+    forms = (word.replace("1", "i"), word.replace("1", "l"))
+    known = [form for form in forms if form.lower() in _KNOWN or correct(form.lower()) in _KNOWN]
+    return (known or [forms[word.startswith("1")]])[0]
 
 
 def unfold(text: str) -> str:
@@ -106,6 +131,7 @@ def logical_lines(text: str) -> Iterator[str]:
     """
     held: list[str] = []
     for raw in text.split("\n"):
+        raw = _row_of_table(raw)
         line = " ".join(_LEADER.sub(": ", _ticked(raw.strip().strip("|").strip())).split())
         if held and _continues(held[-1], line):
             held.append(line)
@@ -115,6 +141,16 @@ def logical_lines(text: str) -> Iterator[str]:
         held = [line]
     if held:
         yield " ".join(held)
+
+
+def _row_of_table(line: str) -> str:
+    """Write a row of a table with narrow bars as text: ``1|core|DCIS`` is ``1. core: DCIS``."""
+    if line.count("|") < 2 or " | " in line or len(line) > 2000:
+        return line
+    first, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+    if not _CELLS.match(first) or len(cells) < 2:
+        return line
+    return f"{first}. {cells[0]}: {'; '.join(cells[1:])}"
 
 
 def _ticked(line: str) -> str:
@@ -155,7 +191,8 @@ _WORDS: Final = (
     *("inadequate", "suspicious", "excluded", "identified", "negative", "positive", "receptor"),
     *("oestrogen", "estrogen", "progesterone", "mastectomy", "lumpectomy", "excision", "biopsy"),
     *("sentinel", "histological", "diagnosis", "intermediate", "necrosis", "phyllodes"),
-    *("metastatic", "metastasis"),
+    *("metastatic", "metastasis", "breast", "clinical", "specimen", "cellular", "epithelial"),
+    *("tubular", "lesion", "conclusion", "microscopic", "macroscopic", "dcis", "lcis", "left"),
 )
 _REAL: Final = frozenset(
     (
@@ -166,6 +203,8 @@ _REAL: Final = frozenset(
 )
 """Correct words that are one letter away from a word of the list."""
 _TOKEN: Final = re.compile(r"[a-z]{6,16}")
+_SLIPS: Final = {"rigth": "right", "rihgt": "right", "letf": "left", "brest": "breast"}
+_SHORT: Final = re.compile(rf"\b(?:{'|'.join(_SLIPS)})\b")
 
 
 def _without_one(word: str) -> Iterator[str]:
@@ -199,7 +238,7 @@ def correct(text: str) -> str:
     >>> correct("invasvie ductal carcinma, atypical")
     'invasive ductal carcinoma, atypical'
     """
-    return _TOKEN.sub(_corrected, text)
+    return _TOKEN.sub(_corrected, _SHORT.sub(lambda found: _SLIPS[found[0]], text))
 
 
 def _corrected(match: re.Match[str]) -> str:

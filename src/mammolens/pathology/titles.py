@@ -6,7 +6,8 @@ import re
 from enum import Enum
 from typing import Final
 
-from mammolens.pathology.labels import LABEL, PLACE
+from mammolens.pathology.labels import BARE, LABEL, PLACE
+from mammolens.pathology.text import correct
 
 __all__ = ["TELLING", "Section", "after_title", "title_of"]
 
@@ -52,7 +53,7 @@ _TITLES: Final = tuple(
             r"referral.{0,20}|(?:post|pre)[- ]?(?:op\w*|procedure) (?:dx|diagnosis)|"
             r"(?:outside|original|initial|provisional|preliminary|earlier) (?:.{1,20} )?"
             r"(?:reports?|diagnosis|biops[a-z]*|slides?|histology|findings)|"
-            r"pre ?-?op(?:erative)? (?:dx|diagnosis)",
+            r"pre ?-?op(?:erative)? (?:dx|diagnosis)|background(?: (?:history|information))?",
         ),
         (Section.FROZEN, r"(?:frozen|intra ?-?operative)(?: .{0,40})?"),
         (
@@ -67,7 +68,7 @@ _TITLES: Final = tuple(
         ),
         (
             Section.SYNOPTIC,
-            r"synoptic(?: .{0,40})?|.{0,40}(?:template|data ?set|proforma|checklist|"
+            r"(?:.{1,20} )?synoptic(?: .{0,40})?|.{0,40}(?:template|data ?set|proforma|checklist|"
             r"case summary|cancer summary|cancer protocol|tumou?r summary|reporting form)",
         ),
         (
@@ -82,7 +83,7 @@ _TITLES: Final = tuple(
         ),
         (
             Section.MICRO,
-            r"(?:micro(?:scop[a-z]*)?|histo(?:logy|logical|patholog[a-z]*)?|cytolog[a-z]*)"
+            r"findings|(?:micro(?:scop[a-z]*)?|histo(?:logy|logical|patholog[a-z]*)?|cytolog[a-z]*)"
             r"(?: (?:descriptions?|exam[a-z]*|findings|appearances?|report|features))?",
         ),
         (
@@ -94,14 +95,14 @@ _TITLES: Final = tuple(
         (
             Section.SPECIMEN,
             r"(?:nature|source|type|site)(?: of| and)? .{0,20}(?:specimens?|tissue|biopsy|sample)"
-            r"|specimens?(?: ?\(s\))?(?: .{0,24})?|tissues? .{0,20}|material .{0,20}|"
+            r"|sp|specimens?(?: ?\(s\))?(?: .{0,24})?|tissues? .{0,20}|material .{0,20}|"
             r"procedures?(?: .{0,20})?|operation.{0,20}|samples?(?: .{0,20})?|parts? submitted",
         ),
         (Section.COMMENT, r"(?:diagnostic )?(?:comments?|notes?|remarks?|discussion)"),
         (
             Section.OTHER,
             r"(?:electronically |e-?)?(?:signed|sign-?out).{0,40}|(?:reporting |consultant )?"
-            r"pathologist.{0,30}|report(?:ed)? by|verified by|authori[sz]ed.{0,20}|"
+            r"pathologist(?!'?s report).{0,30}|report(?:ed)? by|verified by|authori[sz]ed.{0,20}|"
             r"(?:technical |assay )?(?:methods?|methodology|limits|limitations?|"
             r"controls?)(?: .{0,24})?|"
             r"technical .{0,20}|disclaimer|references?|scoring.{0,30}|legend|definitions?|key|"
@@ -110,13 +111,17 @@ _TITLES: Final = tuple(
     )
 )
 _LONGEST_TITLE: Final = 60
+_BRACKET: Final = re.compile(r"\s\([^()]{1,40}\)$")
 _PREFIX: Final = re.compile(r"^[\s*=#_>-]*(?:\d{1,2}[.)]\s)?")
 
 
 def title_of(line: str) -> tuple[Section | None, str]:
     """Give the section that a line begins, and the rest of the line."""
     if (label := LABEL.match(line)) and label[1] and label[2]:
-        return None, line
+        is_diagnosis = label[1].lower() in ("dx", "diagnosis")
+        return (Section.DIAGNOSIS if is_diagnosis else None), line
+    if BARE.match(line) and line.partition(":")[2].strip():
+        return None, line  # "Specimen 3 (left axilla): benign" is a specimen.
     start = _PREFIX.match(line)
     begin = start.end() if start else 0
     colon = line.find(":", begin, begin + _LONGEST_TITLE)
@@ -127,13 +132,15 @@ def title_of(line: str) -> tuple[Section | None, str]:
         dash = words.find(" - ")
         if dash > 0 and words[:dash].isupper():
             words, rest = words[:dash], words[dash + 3 :]
-        elif not _looks_like_title(words):
+        elif not _looks_like_title(_BRACKET.sub("", words)):
             return None, line
     else:
         words, rest = line[begin:colon].strip(" *=-_"), line[colon + 1 :].strip()
-    low = " ".join(words.lower().split())
+    low = correct(" ".join(words.lower().split()))
+    short = _BRACKET.sub("", low)
     for section, pattern in _TITLES:
-        if pattern.fullmatch(low):
+        is_short = short != low and section is not Section.SPECIMEN
+        if pattern.fullmatch(low) or (is_short and pattern.fullmatch(short)):
             if section is Section.SPECIMEN and colon < 0 and PLACE.search(low):
                 return section, words  # "Operation left mastectomy": a row, not only a title.
             return section, rest
@@ -156,6 +163,12 @@ def after_title(
         return (Section.BODY if ends else section), titled, rest
     if section is Section.ADDENDUM and titled not in _LEAVES_ADDENDUM:
         return section, section, rest
+    if titled is Section.HISTORY and _BACKGROUND.match(line) and section in _FOUND:
+        return section, section, line  # "Background: fibrocystic change" is a finding.
+    if titled is Section.OTHER and rest and _SIGNED.match(line):
+        return section, titled, rest  # Who reported it is one row, also at the top.
+    if titled is Section.HISTORY and rest and _EARLIER.match(line):
+        return section, titled, rest  # One row of a form: "Previous histology: …".
     if titled is Section.SYNOPTIC and _KNOWN_CASE.search(rest.lower()):
         return Section.HISTORY, Section.HISTORY, rest
     return titled, titled, rest
@@ -163,6 +176,15 @@ def after_title(
 
 _KNOWN_CASE: Final = re.compile(r"\bk/?c/?o\b|\bknown (?:case|to have)\b|\bh/o\b|\bhistory of\b")
 """Words of a patient's summary; "case summary" is also the title of a form of findings."""
+
+_SIGNED: Final = re.compile(
+    r"\W*(?:(?:reporting |consultant )?pathologist|(?:electronically )?signed|reported? by|"
+    r"verified|authori[sz]ed|copy to|cc)\b",
+    re.IGNORECASE,
+)
+_EARLIER: Final = re.compile(r"\W*(?:previous|prior|original|outside|earlier)\b", re.IGNORECASE)
+_BACKGROUND: Final = re.compile(r"\W*background\b", re.IGNORECASE)
+_FOUND: Final = (Section.MICRO, Section.DIAGNOSIS, Section.SYNOPTIC, Section.COMMENT, Section.GROSS)
 
 _LEAVES_ADDENDUM: Final = (Section.OTHER, Section.HISTORY, Section.GROSS, Section.ADDENDUM)
 """Titles that end an addendum; a diagnosis or a comment within it belongs to it."""

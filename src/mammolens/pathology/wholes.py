@@ -16,8 +16,8 @@ from typing import Final, NamedTuple
 
 from mammolens.pathology.labels import missing_labels
 from mammolens.pathology.layout import Section, Sentence
-from mammolens.pathology.site import laterality_of, procedure_of
-from mammolens.pathology.values import Property, SpecimenReading, Statement, Tissue
+from mammolens.pathology.site import is_node, laterality_of, procedure_of
+from mammolens.pathology.values import Outcome, Property, SpecimenReading, Statement, Tissue
 
 __all__ = [
     "PLACE_MARK",
@@ -28,6 +28,7 @@ __all__ = [
     "repeated_heading",
     "shared_by_all",
     "with_missing",
+    "with_sentinel_nodes",
 ]
 
 _HEADINGS: Final = (Section.BODY, Section.SPECIMEN, Section.DIAGNOSIS, Section.SYNOPTIC)
@@ -127,6 +128,39 @@ def not_divided(sentences: Sequence[Sentence], read: Sequence[SpecimenReading]) 
     return ""
 
 
+_WITH_NODES: Final = re.compile(
+    r"(?:mastectomy|lumpectomy|\bwle\b|excision)[^.:;]{0,30}?(?:\band\b|\bwith\b|\+|&)\s?"
+    r"(?:[\w-]+ ){0,3}?(?:sentinel|slnb?\b)|sentinel nodes?[^.]{0,20}(?:container|\bpot\b|separate)"
+)
+
+
+def with_sentinel_nodes(
+    sentences: Iterable[Sentence], read: Sequence[SpecimenReading]
+) -> list[SpecimenReading]:
+    """Add the sentinel nodes of an operation whose report does not give them a heading.
+
+    They came in a container of their own, so their counts are not those of the breast.
+    """
+    here = [s for s in sentences if s.section not in _NOT_HERE]
+    taken = next((s for s in here if _WITH_NODES.search(s.text)), None)
+    if len(read) != 1 or read[0].tissue is not Tissue.BREAST or taken is None:
+        return list(read)
+    stated = dict(read[0].statements)
+    counts = (Property.NODES_EXAMINED, Property.NODES_POSITIVE)
+    nodes = {kind: stated.pop(kind) for kind in counts if kind in stated}
+    if Property.NODES_EXAMINED not in nodes:
+        return list(read)
+    own = {
+        Property.LATERALITY: stated.get(Property.LATERALITY),
+        Property.OUTCOME: Statement(Outcome.NOT_BREAST.value, 0.85, (taken.shown,)),
+        Property.PROCEDURE: Statement("sentinel node", _INHERITED, (taken.shown,)),
+        **nodes,
+    }
+    kept = {kind: one for kind, one in own.items() if one is not None}
+    breast = SpecimenReading(read[0].name, read[0].tissue, MappingProxyType(stated))
+    return [breast, SpecimenReading(None, Tissue.LYMPH_NODE, MappingProxyType(kept))]
+
+
 def with_missing(
     sentences: Iterable[Sentence], read: Sequence[SpecimenReading]
 ) -> list[SpecimenReading]:
@@ -169,6 +203,12 @@ _ONE_SPECIMEN: Final = re.compile(r"mastectomy|lumpectomy|\bwle\b|wide local|exc
 _SIDE: Final = re.compile(r"\b(left|right|lt|rt|l|r)\b")
 
 
+_OTHER_HEADING: Final = re.compile(
+    r"^\W*(?:left|right|lt|rt|l|r)\b\.? .*(?:breast|axill|node|core|biops|fna|aspirat|cyst)"
+)
+"""A heading that begins with a side and has none of these places."""
+
+
 def named_by_place(sentences: Sequence[Sentence]) -> list[Sentence]:
     """Give a name to the sentences under each heading, if the headings name different places.
 
@@ -180,7 +220,7 @@ def named_by_place(sentences: Sequence[Sentence]) -> list[Sentence]:
         return list(sentences)
     for kind in _PLACE_KINDS:
         keys = [_key(s, kind) for s in sentences]
-        if len({key for key in keys if key}) > 1:
+        if len({key for key in keys if key and key[2:] not in ("node", "other")}) > 1:
             return _named(sentences, keys)
     return list(sentences)
 
@@ -188,9 +228,11 @@ def named_by_place(sentences: Sequence[Sentence]) -> list[Sentence]:
 def _key(sentence: Sentence, kind: re.Pattern[str]) -> str:
     heading = _HEADING.match(sentence.text) if sentence.section in _PLACE_SECTIONS else None
     place = kind.search(heading[1]) if heading else None
+    side = _SIDE.search(heading[1]) if heading else None
+    if heading and not place and side and _OTHER_HEADING.match(heading[1]):
+        return f"{side[1][0]} {'node' if is_node(heading[1]) else 'other'}"
     if not heading or not place:
         return ""
-    side = _SIDE.search(heading[1])
     return f"{side[1][0] if side else ''} {next(group for group in place.groups() if group)}"
 
 

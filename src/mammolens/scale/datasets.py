@@ -1,6 +1,7 @@
 """Read a data set with workers: they read the headers, and the reader of the set finds them read.
 
-The table is made by the same reader as without workers, so it is the same table.
+The table is made by the same reader as without workers, so it is the same table. What was read is
+kept beside it until it is written: an interrupted build reads the other headers alone.
 """
 
 from __future__ import annotations
@@ -10,39 +11,53 @@ from itertools import islice
 from pathlib import Path
 
 from mammolens.data.manifest import Manifest
+from mammolens.data.manifest_writer import write_manifest
 from mammolens.data.sources import build_source, images_under, load_source
 from mammolens.errors import InputError
 from mammolens.images import ImageFile, identify, read_facts
 from mammolens.images.remembered import remembering
 from mammolens.scale.cluster import open_cluster
+from mammolens.scale.headers import Found, keeping_headers
 from mammolens.scale.plan import FILES_A_TASK
 
 __all__ = ["build_with_workers"]
-
-Found = dict[tuple[str, Path], object]
 
 
 def build_with_workers(
     name: str,
     root: Path,
     options: Mapping[str, str],
+    table: Path,
     cluster: str,
     tls: Path | None = None,
     on_progress: Callable[[int, int | None], None] = lambda *_: None,
-) -> Manifest:
-    """Read a source in `root` as `build_source`; its errors, and those of `open_cluster`."""
+) -> tuple[Manifest, tuple[Path, ...]]:
+    """Read a source in `root` as `build_source`, and write it as `write_manifest`.
+
+    Raises
+    ------
+    MammolensError
+        As these two and `open_cluster`. The same call reads the headers alone that are missing.
+    """
     load_source(name)
     paths = images_under(root) if root.is_dir() else []
     found: Found = {}
-    if paths:
-        walk = iter(paths)
-        tasks: Iterator[tuple[Path, ...]] = iter(lambda: tuple(islice(walk, FILES_A_TASK)), ())
-        with open_cluster(cluster, tls) as workers:
-            for part in workers.run(read_headers, tasks, name=lambda task: str(task[0])):
-                found |= part
-                on_progress(len(found) // 2, len(paths))
-    with remembering(found):
-        return build_source(name, root, options)
+    with keeping_headers(table) as kept:
+        for path in paths:
+            found |= kept.of(path)
+        on_progress(len(found) // 2, len(paths))
+        unread = [path for path in paths if ("identify", path) not in found]
+        if unread:
+            walk = iter(unread)
+            tasks: Iterator[tuple[Path, ...]] = iter(lambda: tuple(islice(walk, FILES_A_TASK)), ())
+            with open_cluster(cluster, tls) as workers:
+                for part in workers.run(read_headers, tasks, name=lambda task: str(task[0])):
+                    kept.add(part)
+                    found |= part
+                    on_progress(len(found) // 2, len(paths))
+        with remembering(found):
+            manifest = build_source(name, root, options)
+        return manifest, write_manifest(manifest, table)
 
 
 def read_headers(paths: Sequence[Path]) -> Found:

@@ -126,7 +126,7 @@ def _running(
     from mammolens.serve.dimse import listening
     from mammolens.serve.intake import watching
     from mammolens.serve.monitoring import monitoring
-    from mammolens.serve.outcomes import receiving_reports
+    from mammolens.serve.outcomes import linking_late_exams, receiving_reports
     from mammolens.serve.ups import performing
     from mammolens.serve.web import serving
 
@@ -141,6 +141,7 @@ def _running(
             delivering(state, stop),
             listening(state),
             receiving_reports(state),
+            linking_late_exams(state, stop),
             performing(state, stop),
             monitoring(state, stop),
             alerting(state, stop),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import logging
 import shutil
 import signal
 import socket
@@ -15,6 +17,7 @@ import time
 import pytest
 
 from mammolens.errors import StorageError
+from mammolens.serve import logs
 from mammolens.serve.outcomes import listener as mllp
 from mammolens.serve.outcomes import receiving_reports
 from mammolens.serve.record import AUDIT, OUTCOMES, REPORTS
@@ -40,6 +43,17 @@ def door(state):
             return stack.enter_context(receiving_reports(state))
 
         yield start
+
+
+@pytest.fixture
+def logged():
+    """Everything that is logged, as the node writes it."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.JsonFormatter())
+    logging.getLogger().addHandler(handler)
+    yield stream
+    logging.getLogger().removeHandler(handler)
 
 
 @contextlib.contextmanager
@@ -162,6 +176,58 @@ def test_an_absent_database_lets_the_sender_send_again(door, monkeypatch):
     with caller(door()) as raw:
         raw.sendall(framed(message()))
         assert said(answer(raw)) == ("AE", "C1", "207")
+
+
+@pytest.mark.parametrize("step", ["is_hl7", "given_reports", "receive_reports"])
+def test_an_unexpected_fault_is_answered_and_the_next_message_is_taken(
+    door, add_exam, rows, monkeypatch, logged, step
+):
+    """The text of the report is in the fault, and must be in no log."""
+    add_exam()
+    right, faults = (
+        getattr(mllp, step),
+        iter([RuntimeError("carcinoma of Doe^Jane"), MemoryError()]),
+    )
+
+    def broken(*args, **more):
+        if (fault := next(faults, None)) is not None:
+            raise fault
+        return right(*args, **more)
+
+    monkeypatch.setattr(mllp, step, broken)
+    port = door()
+    with caller(port) as raw:
+        for control in ("C1", "C2"):
+            raw.sendall(framed(message("Left breast: carcinoma.", control=control)))
+            assert said(answer(raw)) == ("AE", control, "207")
+        raw.sendall(framed(message(control="C3")))
+        assert said(answer(raw)) == ("AA", "C3", "")
+    with caller(port) as raw:
+        raw.sendall(framed(message(control="C4")))
+        assert said(answer(raw)) == ("AA", "C4", "")
+    assert len(rows(REPORTS)) == 1
+    words = logged.getvalue()
+    assert "RuntimeError" in words
+    assert "carcinoma" not in words.lower()
+    assert "Doe" not in words
+
+
+def test_a_caller_that_cannot_be_served_does_not_end_the_listener(door, monkeypatch):
+    right, faults = mllp._serve, iter([RuntimeError("can't start new thread")])
+
+    def start(self):
+        if self._target is right and (fault := next(faults, None)) is not None:
+            raise fault
+        return original(self)
+
+    original = mllp.threading.Thread.start
+    port = door()
+    monkeypatch.setattr(mllp.threading.Thread, "start", start)
+    with caller(port) as raw:
+        assert raw.recv(1) == b""
+    with caller(port) as raw:
+        raw.sendall(framed(message()))
+        assert said(answer(raw))[0] == "AA"
 
 
 def test_beyond_loopback_the_door_needs_tls_and_known_senders():

@@ -256,10 +256,10 @@ def no_page(monkeypatch) -> None:
 def make_stage(cast, tmp_path) -> Iterator[Callable[..., Stage]]:
     made: list[tuple[str, Database]] = []
 
-    def make(**changes: Any) -> Stage:
+    def make(url: str | None = None, **changes: Any) -> Stage:
         clock = TurnedClock()
         clock.now = cast.now
-        url = _copy(cast.url, tmp_path)
+        url = url or _copy(cast.url, tmp_path)
         database = open_database(url, clock)
         made.append((url, database))
         web = {"tokens": {"pacs": NODE_TOKEN}} | changes.get("web", {})

@@ -21,6 +21,7 @@ from mammolens.serve.record import (
     OUTCOMES,
     READINGS,
     REPORTS,
+    ROLES,
     ROUNDS,
     SITES,
 )
@@ -122,6 +123,23 @@ def test_a_report_counts_once_and_its_text_is_in_no_answer(stage):
     ]
     assert [(a.status_code, a.json()["new"]) for a in answers] == [(201, 1), (201, 0)]
     assert "carcinoma" not in answers[0].text
+
+
+def test_an_outcome_without_an_exam_is_seen_by_those_of_its_site_alone(stage):
+    """It comes from a patient who has no exam here yet, and nothing else of it is known."""
+    text = "Patient ID: P77\nReport No: 8\nLeft breast, core biopsy: invasive ductal carcinoma."
+    sent = {"authorization": stage.headers("north-uploader by token")["authorization"]}
+    assert stage.client.post("/api/v1/pathology", content=text.encode(), headers=sent).json()["new"]
+    (row,) = [one for one in read(stage, OUTCOMES) if one.exam_id is None]
+    assert (row.state, row.site_id) == ("settled", stage.cast.sites["north"])
+    for who in ("north-reader", "north-arbiter", "north-head", "admin"):
+        items = stage.ask(who, "GET", "/outcomes?state=settled").json()["items"]
+        assert [one["id"] for one in items] == [row.id], who
+        assert stage.ask(who, "GET", f"/outcomes/{row.id}").status_code == 200, who
+    for who in ("south-reader", "south-head", "north-uploader"):
+        items = stage.ask(who, "GET", "/outcomes").json()["items"]
+        assert row.id not in [one["id"] for one in items], who
+        assert stage.ask(who, "GET", f"/outcomes/{row.id}").status_code == 404, who
 
 
 @pytest.mark.parametrize(
@@ -248,6 +266,64 @@ def test_an_interval_cancer_names_the_earlier_exam(audited):
     missed = found.json()["interval_cancers"]
     assert missed
     assert all(isinstance(one["exam_id"], int) for one in missed)
+
+
+def test_a_look_back_is_for_who_looks_after_the_site_and_is_noted(stage):
+    exam = stage.cast.things["exam_id"]
+    place = f"/exams/{exam}/viewer?look_back=true"
+    for who, status in (("north-head", 200), ("admin", 200), ("north-reader", 403)):
+        assert stage.ask(who, "GET", place).status_code == status, who
+    assert stage.ask("south-head", "GET", place).status_code == 404
+    noted = [row for row in read(stage, AUDIT) if row.action == "exam_looked_back"]
+    assert [(row.exam_id, row.actor) for row in noted] == [
+        (exam, "person:north-head"),
+        (exam, "person:admin"),
+    ]
+
+
+def test_a_look_back_shows_the_ai_only_to_whom_it_may_be_shown(stage):
+    """A reader who also looks after the site sees no outline before the own answer is locked."""
+    exam, reader = stage.cast.things["exam_id"], stage.cast.people["north-reader"]
+    with stage.database.write() as connection:
+        connection.execute(SITES.update().values(reading_mode="second_reader"))
+        connection.execute(READINGS.update().values(mode="second_reader"))
+        role = {"person_id": reader, "site_id": stage.cast.sites["north"], "role": "administrator"}
+        connection.execute(ROLES.insert().values(role))
+    place = f"/exams/{exam}/viewer?look_back=true"
+    assert stage.ask("north-reader", "GET", place).json()["ai"]["state"] == "withheld"
+
+
+def test_subgroups_over_time_stand_in_the_page_the_table_and_the_print(audited, tmp_path):
+    """Of all times, whatever the period; the AI calls each fifth exam, so machines differ."""
+    site = audited.cast.sites["north"]
+    whole = f"/sites/{site}/audit?complete_until=2025-12-31"
+    page = audited.ask("north-head", "GET", whole).json()["fairness"]
+    part = audited.ask("north-head", "GET", f"{whole}&to=2024-01-20").json()["fairness"]
+    assert part == page
+    exams, outcomes = tmp_path / "exams.csv", tmp_path / "outcomes.csv"
+    exams.write_text(audited.ask("north-head", "GET", f"/sites/{site}/readings.csv").text)
+    with audited.database.read() as connection:
+        outcomes.write_text(outcomes_table(connection, site))
+    rows = []
+    for who in ("ai", "readers"):
+        words = ["fairness", "--exams", exams, "--outcomes", outcomes, "--out", tmp_path / who]
+        words += ["--complete-until", "2025-12-31", "--by", "machine,density,age", "--who", who]
+        done = CliRunner().invoke(command, [*map(str, words)])
+        assert done.exit_code == 0, done.output
+        told = json.loads((tmp_path / who / "fairness.json").read_text())
+        assert page[who] == told
+        rows += (tmp_path / who / "fairness.csv").read_text().splitlines()[1:]
+    table = audited.ask("north-head", "GET", f"{whole}&format=fairness")
+    assert table.headers["content-type"].startswith("text/csv")
+    assert table.text.splitlines()[1:] == rows
+    first = next(csv.DictReader(io.StringIO(table.text)))
+    assert (first["who"], first["axis"], int(first["n"]) > 0) == ("ai", "machine", True)
+    assert float(first["low"]) <= float(first["value"]) <= float(first["high"])
+    pypdf = pytest.importorskip("pypdf")
+    pdf = audited.ask("north-head", "GET", f"{whole}&format=pdf").content
+    assert "Subgroups over time" in " ".join(
+        page.extract_text() for page in pypdf.PdfReader(io.BytesIO(pdf)).pages
+    )
 
 
 def test_the_audit_is_printed(audited):

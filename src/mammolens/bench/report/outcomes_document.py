@@ -23,6 +23,7 @@ from mammolens.bench.report.document import (
     known_facts,
     scaled,
 )
+from mammolens.bench.report.fairness_section import build_fairness
 from mammolens.bench.report.run_folder import complete
 
 __all__ = ["build_outcomes"]
@@ -62,6 +63,7 @@ def build_outcomes(found: Found) -> Document:
             Section("Interval cancers", "interval-cancers", tuple(_interval_cancers(found))),
             Section("AI beside the readers", "ai", tuple(_comparison(found))),
             Section("By group", "groups", tuple(_charts(found)), tuple(_group_tables(found))),
+            Section("Subgroups over time", "fairness", build_fairness(found.get("fairness"))),
             Section("Exams left out, and limits", "limits", tuple(_limits(found))),
         )
     return Document("Medical audit of screening mammography", known_facts(facts), sections)

@@ -2,14 +2,16 @@
 
     message → reports → specimens → exam, or a person's queue → decision → audit of the site
 
-`listener` takes messages over MLLP, `receiving` enters reports, `queue` is what people see and
-decide, `visibility` who may see an outcome, and `audit` the figures of a site. Text of reports is
-encrypted where identities are, and is in no log and in no row of the audit trail.
+`listener` takes messages over MLLP, `receiving` enters reports, `late_exams` links those that came
+before their exam, `queue` is what people see and decide, `visibility` who may see an outcome, and
+`audit` the figures of a site. Text of reports is encrypted where identities are, and is in no log
+and in no row of the audit trail.
 """
 
 from __future__ import annotations
 
 from mammolens.serve.outcomes.audit import note_audit, outcomes_table, site_audit
+from mammolens.serve.outcomes.late_exams import linking_late_exams
 from mammolens.serve.outcomes.listener import receiving_reports
 from mammolens.serve.outcomes.queue import (
     decide_outcome,
@@ -36,6 +38,7 @@ __all__ = [
     "decide_outcome",
     "exam_outcomes",
     "given_reports",
+    "linking_late_exams",
     "list_outcomes",
     "note_audit",
     "outcomes_table",

@@ -19,7 +19,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from mammolens.errors import InvalidManifest
-from mammolens.outcomes import COLUMNS, FILE, Settings, write_audit
+from mammolens.outcomes import COLUMNS, FAIRNESS_TABLE, FILE, Settings, write_audit
 from mammolens.serve.holdings import NodeState
 from mammolens.serve.people import Person, Refusal, Refused
 from mammolens.serve.reading import AnswerKind, ReaderKind, readers_table
@@ -30,11 +30,12 @@ __all__ = ["AuditFile", "note_audit", "outcomes_table", "site_audit", "site_tabl
 
 EXAMS_FILE: Final = "exams.csv"
 OUTCOMES_FILE: Final = "outcomes.csv"
+_TABLES: Final = {"csv": "figures.csv", "fairness": FAIRNESS_TABLE}
 _one_at_a_time = threading.Lock()
 """An audit of 20,000 exams computes for some seconds and needs memory."""
 _BREAST: Final = "breast"
 AuditFile = str
-"""``json``, ``csv`` or ``pdf``."""
+"""``json``, ``csv``, ``pdf``, or ``fairness``: the table of subgroups over time."""
 
 
 def site_audit(
@@ -64,8 +65,8 @@ def site_audit(
                 write_audit(exams, outcomes, out, settings)
             except InvalidManifest as error:
                 raise Refused(Refusal.NO_OUTCOMES) from error
-            if which == "csv":
-                return (out / "figures.csv").read_bytes()
+            if which in _TABLES:
+                return (out / _TABLES[which]).read_bytes()
             if which == "pdf":
                 from mammolens.bench.report import write_report
 

@@ -3,7 +3,8 @@ r"""The MLLP listener: pathology reports as HL7 v2 ORU^R01, acknowledged when th
 A frame is VT, the message, FS, CR. The answer is an ACK in original mode:
 
 - AA after the commit;
-- AE if the message cannot be read, or disk or database is away (error 207: the sender repeats it);
+- AE if the message cannot be read, disk or database is away, or the node fails in a way that nobody
+  expected (error 207: the sender repeats it); the connection stays open for the next message;
 - AR if it is no ORU^R01, or its character set is not known.
 
 The same message may come again at any time: it is acknowledged, and nothing is doubled.
@@ -112,16 +113,24 @@ def _accept(door: _Door, listener: socket.socket) -> None:
         except OSError:  # too many open files, or the caller has gone
             door.stop.wait(LOOK_S)
             continue
-        host = str(address[0])
-        door.threads = [one for one in door.threads if one.is_alive()]
-        reason = _objection(door, host)
-        if reason is not None:
+        try:
+            _take(door, raw, str(address[0]))
+        except Exception as error:  # such as no thread; the next caller must be served
             raw.close()
-            _note(door, host, reason)
-            continue
-        thread = threading.Thread(target=_serve, args=(door, raw, host), name="mllp", daemon=True)
-        door.threads.append(thread)
-        thread.start()
+            logs.event(ROOM, "failed", logging.ERROR, error=type(error).__name__)
+
+
+def _take(door: _Door, raw: socket.socket, host: str) -> None:
+    """Serve a caller in a thread of its own, or refuse it."""
+    door.threads = [one for one in door.threads if one.is_alive()]
+    reason = _objection(door, host)
+    if reason is not None:
+        raw.close()
+        _note(door, host, reason)
+        return
+    thread = threading.Thread(target=_serve, args=(door, raw, host), name="mllp", daemon=True)
+    thread.start()
+    door.threads.append(thread)
 
 
 def _objection(door: _Door, host: str) -> str | None:
@@ -243,6 +252,9 @@ def answer_message(state: NodeState, message: bytes, sender: str) -> bytes:
     except StorageError:
         logs.event(ROOM, "database_away", logging.ERROR)
         return _acknowledge(message, "AE", "207", "the node cannot store it now: send it again")
+    except Exception as error:  # its words may hold text of the report, so only its name is logged
+        logs.event(ROOM, "failed", logging.ERROR, error=type(error).__name__)
+        return _acknowledge(message, "AE", "207", "the node has failed: send it again later")
     return _acknowledge(message, "AA")
 
 

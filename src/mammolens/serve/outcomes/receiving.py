@@ -8,25 +8,26 @@ in which they came. Text of reports is in no error, log or row of the audit trai
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from mammolens.errors import UnreadableReport
-from mammolens.outcomes.report_links import ExamLink, KnownExam, Sender, link_report
+from mammolens.outcomes.report_links import ExamLink
 from mammolens.pathology import MALIGNANT, Property, SpecimenReading, TextReading, Tissue
 from mammolens.pathology.files import read_content
 from mammolens.pathology.outcomes import ReportOutcome, merge
 from mammolens.pathology.reports import PathologyReport, refuse_future
 from mammolens.serve import logs
-from mammolens.serve.holdings import NodeState, exams_with_accession
+from mammolens.serve.holdings import NodeState
+from mammolens.serve.outcomes.exam_links import exam_of, hidden_accessions
 from mammolens.serve.outcomes.places import several_findings
 from mammolens.serve.outcomes.reports import enter_report, patient_of, read_reports, taken_on
 from mammolens.serve.record import (
-    EXAMS,
     OUTCOMES,
     REPORTS,
     SITES,
@@ -35,7 +36,7 @@ from mammolens.serve.record import (
     ensure_site,
 )
 
-__all__ = ["Receipt", "given_reports", "proposal", "receive_reports", "site_of"]
+__all__ = ["Receipt", "given_reports", "link_again", "proposal", "receive_reports", "site_of"]
 
 ROOM: Final = "pathology"
 LOCK: Final = 0x70617468
@@ -104,10 +105,8 @@ def receive_reports(
         The database is away, or a key is missing; nothing was entered.
     """
     given = list(reports)
-    hidden = _accessions(state, given)
-    with state.database.write() as connection:
-        if not state.database.is_sqlite:
-            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+    hidden = hidden_accessions(state, given)
+    with _one_at_a_time(state) as connection:
         patients: set[str] = set()
         new = 0
         for report in given:
@@ -120,6 +119,34 @@ def receive_reports(
         audit.append(state.database, connection, sender, "pathology_received", None, detail)
     logs.event(ROOM, "received", count=receipt.new)
     return receipt
+
+
+def link_again(state: NodeState, patients: Iterable[str], site_id: int | None) -> None:
+    """Read all reports of some patients again, because an exam came that may be theirs.
+
+    Parameters
+    ----------
+    patients
+        What is equal for the reports of one patient, as in `REPORTS`.
+    """
+    groups = sorted(patients)
+    with state.database.read() as connection:
+        kept = [one.report for one in read_reports(state, connection, groups)]
+    hidden = hidden_accessions(state, kept)
+    with _one_at_a_time(state) as connection:
+        waiting = sum(_read_again(state, connection, one, site_id, hidden) for one in groups)
+        detail: audit.Detail = {"patients": len(groups), "waiting": waiting, "site": site_id}
+        audit.append(state.database, connection, ROOM, "pathology_linked", None, detail)
+    logs.event(ROOM, "linked", count=len(groups))
+
+
+@contextmanager
+def _one_at_a_time(state: NodeState) -> Iterator[sa.Connection]:
+    """Begin a transaction in which no other process reads or enters reports."""
+    with state.database.write() as connection:
+        if not state.database.is_sqlite:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(LOCK)))
+        yield connection
 
 
 def site_of(state: NodeState) -> int | None:
@@ -141,15 +168,6 @@ def _own_name(connection: sa.Connection) -> str:
     return str(connection.execute(newest).scalar_one())
 
 
-def _accessions(state: NodeState, reports: Iterable[PathologyReport]) -> dict[str, frozenset[int]]:
-    """Find exams by accession numbers that de-identification removed."""
-    seal = state.results.seal
-    if seal is None:
-        return {}
-    numbers = {one.accession_number for one in reports if one.accession_number}
-    return {one: exams_with_accession(state.database, seal, one) for one in numbers}
-
-
 def _read_again(
     state: NodeState,
     connection: sa.Connection,
@@ -164,7 +182,7 @@ def _read_again(
     standing: set[str] = set()
     for one in merge(version.report for version in kept):
         row = by_source[one.report.source]
-        link = _link(state, connection, one.report, site_id, hidden)
+        link = exam_of(state, connection, one.report, site_id, hidden)
         taken = taken_on(state, one.report)
         rows = _specimens(state, connection, one, link)
         standing.add(row.key)
@@ -298,41 +316,3 @@ def _withdraw(state: NodeState, connection: sa.Connection, key: str, first: int)
             changed_at=state.database.now(connection),
         )
     )
-
-
-def _link(
-    state: NodeState,
-    connection: sa.Connection,
-    report: PathologyReport,
-    site_id: int | None,
-    hidden: Mapping[str, frozenset[int]],
-) -> ExamLink:
-    seal, number = state.results.seal, report.accession_number
-    patient_id = report.patient_id
-    if seal is not None and patient_id is not None:
-        patient_id = seal.pseudonyms.person(patient_id)
-    numbered: sa.ColumnElement[bool] = EXAMS.c.id.in_(sorted(hidden.get(number or "", ())))
-    if seal is None and number is not None:
-        numbered = EXAMS.c.accession_number == number
-    asked = sa.select(EXAMS).where(
-        EXAMS.c.site_id.is_not_distinct_from(site_id),
-        sa.or_(
-            numbered, sa.and_(EXAMS.c.patient_id.is_not(None), EXAMS.c.patient_id == patient_id)
-        ),
-    )
-    exams = [
-        KnownExam(
-            row.id,
-            row.patient_id,
-            number if row.id in hidden.get(number or "", ()) else row.accession_number,
-            _day(row.birth_date),
-            _day(row.study_date),
-        )
-        for row in connection.execute(asked.order_by(EXAMS.c.id))
-    ]
-    about = Sender(patient_id, number, report.birth_date, taken_on(state, report))
-    return link_report(about, exams)
-
-
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text else None

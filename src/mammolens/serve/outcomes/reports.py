@@ -70,10 +70,15 @@ def patient_of(state: NodeState, report: PathologyReport, site_id: int | None) -
 
 
 def read_reports(
-    state: NodeState, connection: sa.Connection, patients: Iterable[str]
+    state: NodeState,
+    connection: sa.Connection,
+    patients: Iterable[str] = (),
+    ids: Iterable[int] = (),
 ) -> list[KeptReport]:
-    """Read every version of every report of some patients, in the order of reception."""
-    asked = sa.select(REPORTS).where(REPORTS.c.patient.in_(sorted(patients)))
+    """Read all versions of all reports of some patients and those with `ids`, as they came."""
+    asked = sa.select(REPORTS).where(
+        sa.or_(REPORTS.c.patient.in_(sorted(patients)), REPORTS.c.id.in_(sorted(ids)))
+    )
     return [_kept(state, row) for row in connection.execute(asked.order_by(REPORTS.c.id))]
 
 

@@ -160,13 +160,20 @@ def show_exam(exam_id: Id, caller: CallerNow, portal: PortalNow, response: Respo
 
 @router.get("/{exam_id}/viewer")
 def show_to_viewer(
-    exam_id: Id, caller: CallerNow, portal: PortalNow, ahead: bool = False
+    exam_id: Id,
+    caller: CallerNow,
+    portal: PortalNow,
+    ahead: bool = False,
+    look_back: bool = False,
 ) -> dict[str, Any]:
     """Describe an exam for the viewer (`Exam` of web/src/viewer/exam.ts); the view is audited.
 
     With `ahead` the pictures are fetched before the exam is opened: nothing of the AI is given.
+    With `look_back`, administrators of the site open the exam before an interval cancer.
     """
-    return worklist.view_exam(portal.state, caller.person, exam_id, ADDRESSES, ahead=ahead)
+    return worklist.view_exam(
+        portal.state, caller.person, exam_id, ADDRESSES, ahead=ahead, look_back=look_back
+    )
 
 
 @router.get("/{exam_id}/ai")

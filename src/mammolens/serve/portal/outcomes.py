@@ -116,6 +116,7 @@ def show_exam_outcomes(exam_id: Id, caller: CallerNow, portal: PortalNow) -> Exa
 MEDIA: Final = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
+    "fairness": "text/csv; charset=utf-8",
     "pdf": "application/pdf",
 }
 AUDIT: Final = file_of(*(kind.partition(";")[0] for kind in MEDIA.values()))
@@ -126,7 +127,7 @@ def audit_site(
     site_id: Id,
     caller: CallerNow,
     portal: PortalNow,
-    format: Literal["json", "csv", "pdf"] = "json",
+    format: Literal["json", "csv", "fairness", "pdf"] = "json",
     edition: Literal["5th", "4th"] = "5th",
     readers: ReaderKind = ReaderKind.STANDING,
     ai_positive: Literal["high", "intermediate"] = "high",
@@ -134,7 +135,10 @@ def audit_site(
     until: Annotated[date | None, Query(alias="to")] = None,
     complete_until: date | None = None,
 ) -> Response:
-    """Give the BI-RADS audit of a site, for those who look after it."""
+    """Give the BI-RADS audit of a site, for those who look after it.
+
+    `csv` is the table of its figures, `fairness` that of subgroups over time.
+    """
     assert edition in EDITIONS
     by = tuple(axis for axis in AXES if axis != "site")
     asked = Settings(edition, None, by, ai_positive, complete_until, since=since, until=until)
@@ -148,4 +152,5 @@ def audit_site(
     outcomes.note_audit(state, caller.person, site_id, format)
     if format == "json":
         return Response(made, media_type=MEDIA[format])
-    return download(made, MEDIA[format], f"audit-{site_id}.{format}")
+    name = f"fairness-{site_id}.csv" if format == "fairness" else f"audit-{site_id}.{format}"
+    return download(made, MEDIA[format], name)

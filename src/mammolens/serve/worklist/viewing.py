@@ -15,13 +15,14 @@ from mammolens.core import ImageQuality, Laterality, ViewPosition, quality_recor
 from mammolens.exams import parse_views
 from mammolens.quality import compare_views
 from mammolens.serve.holdings import NodeState
-from mammolens.serve.people import Person, visible_exam
+from mammolens.serve.people import Person, Refusal, Refused, visible_exam
 from mammolens.serve.reading import may_see_ai, note_ai_shown
 from mammolens.serve.record import (
     EXAMS,
     INSTANCES,
     PICTURES,
     PRIORS,
+    PersonRole,
     PictureState,
     Role,
     audit,
@@ -58,7 +59,13 @@ class Addresses:
 
 
 def view_exam(
-    state: NodeState, person: Person, exam_id: int, addresses: Addresses, *, ahead: bool = False
+    state: NodeState,
+    person: Person,
+    exam_id: int,
+    addresses: Addresses,
+    *,
+    ahead: bool = False,
+    look_back: bool = False,
 ) -> dict[str, Any]:
     """Describe an exam for the viewer; that it was opened is noted.
 
@@ -67,15 +74,21 @@ def view_exam(
     ahead
         The pictures are fetched before the person opens the exam. The answer then has nothing of
         the AI, and the audit trail says that the exam was fetched, not viewed.
+    look_back
+        Whoever looks after the site opens it because a cancer was found after it; the audit trail
+        says so.
 
     Raises
     ------
     Refused
-        No such exam is visible to the person.
+        No such exam is visible to the person, or a look-back is not theirs.
     """
     complete = state.settings.exams.complete_views
     with state.database.read() as connection:
-        visible_exam(connection, person, exam_id)
+        exam = visible_exam(connection, person, exam_id)
+        looks_after = person.sites_as(PersonRole.ADMINISTRATOR)
+        if look_back and not (person.is_administrator or exam.site_id in looks_after):
+            raise Refused(Refusal.NOT_ALLOWED)
         row = read_rows(connection, person, [exam_id], complete)[0]
         images, refused = _objects(connection, row, addresses)
         ai = {"state": "withheld"} if ahead else _ai(connection, person, row)
@@ -105,6 +118,7 @@ def view_exam(
             note_ai_shown(state.database, connection, person, exam_id)
         detail: audit.Detail = {"version": row.version, "revision": row.revision}
         action = "exam_fetched_ahead" if ahead else "exam_viewed"
+        action = "exam_looked_back" if look_back else action
         audit.append(state.database, connection, person.actor, action, exam_id, detail)
     return answer
 

@@ -16,6 +16,8 @@ import type {
 
 /** Where the viewer reads an exam. */
 export const viewerUrl = (id: Id) => `${API}/exams/${id}/viewer`;
+/** The same, for the audit trail as a look-back. */
+export const lookBackUrl = (id: Id) => `${viewerUrl(id)}?look_back=true`;
 export const PAGE_SIZE = 50;
 
 export type ListQuery = Readonly<Record<string, string | null>>;

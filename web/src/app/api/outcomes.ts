@@ -115,6 +115,34 @@ export interface IntervalCancer {
   readonly ai_category: string;
 }
 
+/** A share with its interval at this look, and how many first exams of patients it has. */
+export interface WatchedShare {
+  readonly n: number;
+  readonly value: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A group beside all other exams; the interval of the difference is valid at every look. */
+export interface WatchedGroup extends WatchedShare {
+  readonly axis: string;
+  readonly group: string;
+  readonly figure: "sensitivity" | "specificity" | "recall_rate";
+  readonly others: WatchedShare;
+  readonly difference: number;
+  readonly always_low: number;
+  readonly always_high: number;
+  readonly alarm_since: string | null;
+}
+
+export interface Fairness {
+  readonly rule: string;
+  /** The chance of any false alarm in the table, over all looks. */
+  readonly alpha: number;
+  readonly alarms: number;
+  readonly figures: readonly WatchedGroup[];
+}
+
 export interface SiteAudit {
   readonly rule: string;
   readonly ai_rule: string | null;
@@ -136,6 +164,8 @@ export interface SiteAudit {
   } | null;
   readonly groups: Readonly<Record<string, readonly AuditGroup[]>>;
   readonly interval_cancers: readonly IntervalCancer[];
+  /** Subgroups over all times; null for who answered no exam. */
+  readonly fairness: { readonly ai: Fairness | null; readonly readers: Fairness | null };
   readonly waiting_outcomes: number;
 }
 
@@ -148,8 +178,10 @@ export interface AuditQuestion {
   readonly complete_until: string;
 }
 
+export type AuditFormat = "json" | "csv" | "fairness" | "pdf";
+
 export function outcomesApi(client: Client) {
-  const auditPath = (site: Id, asked: AuditQuestion, format: "json" | "csv" | "pdf") =>
+  const auditPath = (site: Id, asked: AuditQuestion, format: AuditFormat) =>
     `/sites/${site}/audit${queryOf({ ...asked, format })}`;
   return {
     list: (before: Id | null, state: OutcomeState | null) =>
@@ -163,7 +195,7 @@ export function outcomesApi(client: Client) {
       ),
     audit: (site: Id, asked: AuditQuestion) =>
       client.call<SiteAudit>("GET", auditPath(site, asked, "json")),
-    auditUrl: (site: Id, asked: AuditQuestion, format: "csv" | "pdf") =>
+    auditUrl: (site: Id, asked: AuditQuestion, format: AuditFormat) =>
       `${API}${auditPath(site, asked, format)}`,
   };
 }

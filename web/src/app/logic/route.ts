@@ -53,6 +53,15 @@ export function hashTo(page: PageName, id: string | number | null = null): strin
   return hashOf({ page, id: id === null ? null : String(id), query: {} });
 }
 
+/** The exam before an interval cancer, opened as a look-back; the audit trail says so. */
+export function lookBackTo(exam: number): string {
+  return hashOf({ page: "exams", id: String(exam), query: { "look-back": "1" } });
+}
+
+export function isLookBack({ query }: Route): boolean {
+  return query["look-back"] === "1";
+}
+
 /** The number in an address; null if it is not one. */
 export function numberOf(id: string | null): number | null {
   return id !== null && /^[1-9]\d{0,9}$/.test(id) ? Number(id) : null;

@@ -2,7 +2,7 @@
 
 import { lazy, Suspense } from "react";
 import { administers, examinesAlone, hasRole } from "../logic/rights";
-import { numberOf, type Route } from "../logic/route";
+import { isLookBack, numberOf, type Route } from "../logic/route";
 import { useDesk } from "../parts/app_context";
 import { Busy } from "../parts/form";
 import { ExamPage } from "./exam/exam_page";
@@ -42,7 +42,7 @@ function OnePage({ route }: { route: Route }) {
       return exam === null ? (
         <WorklistPage route={route} />
       ) : (
-        <ExamPage id={exam} isArbitration={false} />
+        <ExamPage id={exam} isArbitration={false} isLookBack={isLookBack(route)} />
       );
     case "arbitration":
       return exam === null ? (

@@ -25,11 +25,20 @@ import { useKeptDraft } from "./use_kept_draft";
 
 const Pocket = lazy(() => import("./pocket"));
 
-export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boolean }) {
+interface ExamPageProps {
+  id: number;
+  isArbitration: boolean;
+  /** Opened from an interval cancer of the site's audit. */
+  isLookBack?: boolean;
+}
+
+export function ExamPage({ id, isArbitration, isLookBack = false }: ExamPageProps) {
   const desk = useDesk();
   const { words, apis, announce } = desk;
   const viewer = useRef<ViewerHandle | null>(null);
-  const exam = useExam(id, isArbitration, (refined) => viewer.current?.refine(refined));
+  const exam = useExam(id, { isArbitration, isLookBack }, (refined) =>
+    viewer.current?.refine(refined),
+  );
   const draft = useDraft(id, exam.facts, isArbitration);
   useKeptDraft(isArbitration ? null : exam.facts, draft);
   const isNarrow = useIsNarrow();
@@ -166,6 +175,7 @@ export function ExamPage({ id, isArbitration }: { id: number; isArbitration: boo
         refresh={refresh}
       />
       <ExamNews exam={exam} failure={failure} />
+      {isLookBack && <p className="note">{words.say("exam.look-back")}</p>}
       <div className="exam-parts">
         {isNarrow && exam.facts && <ExamSummary facts={exam.facts} />}
         {isNarrow && (

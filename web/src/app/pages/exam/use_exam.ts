@@ -5,7 +5,7 @@
 
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { Exam } from "../../../viewer/exam";
-import { viewerUrl } from "../../api/exams";
+import { lookBackUrl, viewerUrl } from "../../api/exams";
 import { asProblem, type Problem } from "../../api/problem";
 import type { Dispute, ExamDetail, Reading } from "../../api/types";
 import { inWords } from "../../logic/exam_words";
@@ -49,7 +49,7 @@ const GONE = [404, 410];
  */
 export function useExam(
   id: number,
-  isArbitration: boolean,
+  { isArbitration, isLookBack }: { isArbitration: boolean; isLookBack: boolean },
   refined: (exam: Exam) => void,
 ): OpenExam {
   const { apis, words } = useDesk();
@@ -80,12 +80,12 @@ export function useExam(
   // The pictures are asked for first: they are what the reader waits for.
   // biome-ignore lint/correctness/useExhaustiveDependencies: an opening reads again
   const first = useMemo(() => {
-    const exam = forViewer(viewerUrl(id));
+    const exam = forViewer(isLookBack ? lookBackUrl(id) : viewerUrl(id));
     const others = ask();
     exam.catch(() => undefined);
     others.catch(() => undefined);
     return { exam, others };
-  }, [id, ask, forViewer, opening]);
+  }, [id, isLookBack, ask, forViewer, opening]);
 
   useEffect(() => {
     let isCurrent = true;

@@ -2,12 +2,13 @@
 
 import { useState } from "react";
 import type { AuditFigure, AuditQuestion, SiteAudit } from "../../api/outcomes";
-import { hashTo } from "../../logic/route";
+import { lookBackTo } from "../../logic/route";
 import type { AppKey, AppWords } from "../../messages/text";
 import { useDesk } from "../../parts/app_context";
 import { Busy, ProblemNote, SelectField, TextField } from "../../parts/form";
 import { useLoad, useTitle } from "../../parts/hooks";
 import { Table } from "../../parts/list_page";
+import { FairnessTables } from "./fairness_tables";
 import { outcomeWords } from "./words";
 
 const FIGURES = [
@@ -154,6 +155,7 @@ function Figures({ site, asked }: { site: number; asked: AuditQuestion }) {
       </div>
       <Excluded audit={data} />
       <IntervalCancers audit={data} />
+      <FairnessTables audit={data} url={apis.outcomes.auditUrl(site, asked, "fairness")} />
       {Object.entries(data.groups).map(([axis, groups]) => (
         <details key={axis}>
           <summary>{axisWords(words, axis)}</summary>
@@ -233,7 +235,7 @@ function Excluded({ audit }: { audit: SiteAudit }) {
   );
 }
 
-/** Each opens the earlier exam, with the AI's marks and the region of the biopsy. */
+/** Each opens the earlier exam as a look-back: the AI's marks, and the region of the biopsy. */
 function IntervalCancers({ audit }: { audit: SiteAudit }) {
   const { words } = useDesk();
   return (
@@ -249,11 +251,7 @@ function IntervalCancers({ audit }: { audit: SiteAudit }) {
             {
               title: words.say("site-audit.earlier"),
               cell: (one) =>
-                one.exam_id ? (
-                  <a href={hashTo("exams", one.exam_id)}>{one.exam_date}</a>
-                ) : (
-                  one.exam_date
-                ),
+                one.exam_id ? <a href={lookBackTo(one.exam_id)}>{one.exam_date}</a> : one.exam_date,
             },
             {
               title: words.say("site-audit.of-readers"),
