@@ -68,13 +68,13 @@ BUILD = """
 import time
 import mammolens.scale.datasets as d
 from mammolens.cli import main
-d.FILES_A_TASK, right = 2, d._identified
-def slow(path):
+d.FILES_A_TASK, right = 2, d.identify
+def slow(file):
     time.sleep(0.1)
     with open({log!r}, "a") as log:
-        log.write(path.name + "\\n")
-    return right(path)
-d._identified = slow  # also in the workers, which import this file again
+        log.write(file.path.name + "\\n")
+    return right(file)
+d.identify = slow  # also in the workers, which import this file again
 if __name__ == '__main__': main()
 """
 

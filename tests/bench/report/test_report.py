@@ -13,7 +13,7 @@ from importlib import resources
 import pytest
 from pypdf import PdfReader
 
-from mammolens import DISCLAIMER
+from mammolens import DISCLAIMER, extras
 from mammolens.bench import evaluate
 from mammolens.bench.report import run_folder, write_report, write_reports
 from mammolens.bench.report.charts import LOOKS
@@ -402,7 +402,7 @@ def test_a_folder_without_an_evaluation_is_refused(evaluation, tmp_path, monkeyp
     blocked.write_text("in the way")
     with pytest.raises(StorageError, match="may write"):
         write_report(evaluation, blocked)
-    monkeypatch.setattr(run_folder, "find_spec", lambda name: None if name == "typst" else name)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name == "typst" else name)
     with pytest.raises(ConfigError, match=r"typst.*mammolens\[report\]"):
         write_report(evaluation)
 
