@@ -183,10 +183,11 @@ def analyze_exam(
         made = _predict(exam, scored, refused, cautions, model, options, began, against)
         return add_density(made, model.density, refused, cautions, options.complete_views)
 
-    added = _age_log_odds(model, age)
-    alone = images_alone(images, added)
-    # An age that the headers do not state is clinical data too.
-    by_header = images_alone(images, (added or 0.0) - (_age_log_odds(model, header_age) or 0.0))
+    age_added = _age_log_odds(model, age)
+    alone = images_alone(images, age_added)
+    # An age that the headers do not state is clinical data too. It must not make an exam low: the
+    # images must be low without an age, and at the age of the headers.
+    by_header = images_alone(images, (age_added or 0.0) - (_age_log_odds(model, header_age) or 0.0))
     against: tuple[str, ...] = ()
     if alone and by_header and clinical is not None and age != header_age:
         both = (triage(scores.malignant, model.card) for scores in (alone, by_header))
@@ -198,11 +199,11 @@ def analyze_exam(
     )
     if prediction.scores is None or alone is None:
         return prediction
-    if added is not None:
-        prediction = replace(prediction, age_odds_factor=math.exp(added))
+    if age_added is not None:
+        prediction = replace(prediction, age_odds_factor=math.exp(age_added))
     if options.fusion is None:
         return prediction
-    fusing = Fusing(options.fusion, model.card, beside.items, added, alone)
+    fusing = Fusing(options.fusion, model.card, beside.items, age_added, alone)
     return fuse_exam(prediction, fusing, images, predicted)
 
 

@@ -1,4 +1,4 @@
-"""From pictures to scores; from views to breast, exam and triage category."""
+"""Score prepared pictures, pool the scores of views by breast and exam, and give the category."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def pool_breasts(images: Sequence[ImagePrediction]) -> tuple[BreastPrediction, .
     sides: dict[tuple[Laterality | None, int], list[ImagePrediction]] = {}
     for number, image in enumerate(images):
         side = image.ref.laterality
-        sides.setdefault((side, -1 if side else number), []).append(image)
+        sides.setdefault((side, -1 if side else number), []).append(image)  # -1: one group per side
     return tuple(
         BreastPrediction(
             side,

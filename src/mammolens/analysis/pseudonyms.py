@@ -48,7 +48,7 @@ def pseudonymise(prediction: Prediction, key: bytes) -> Prediction:
 def hide_identity(
     ref: ImageRef, key: bytes
 ) -> tuple[ImageRef, Callable[[tuple[Caution, ...]], tuple[Caution, ...]]]:
-    """Replace the identifiers of one image; the given function does so in cautions."""
+    """Replace the identifiers of one image, and give a function that does this in cautions."""
 
     def hidden(text: str) -> str:
         known = ref.patient_id

@@ -96,7 +96,7 @@ def crossvalidate(
     key = "data.inner_fold" if inner else "data.fold"
     for number in range(folds):
         run = out / f"fold-{number}"
-        settings = [*overrides, f"{key}s={folds}", f"{key}={number}"]
+        settings = [*overrides, f"{key}s={folds}", f"{key}={number}"]  # data.folds, data.fold
         if trained:
             _refuse_other_fold(run, read_run(config_path, settings))
         else:

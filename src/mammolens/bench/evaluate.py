@@ -101,13 +101,13 @@ def run(
         card = package.card
         refuse_other_split(whole, card.training.split_digest, card.name, str(tables[0]))
     judged = whole if side is None else _select(whole, side, tables)
-    fitted = chosen_settings.fit_split
-    other = None if fitted is None else _select(whole, fitted, tables)
-    records = (*judged.records, *(other.records if other else ()))
+    fit_split = chosen_settings.fit_split
+    fit_side = None if fit_split is None else _select(whole, fit_split, tables)
+    records = (*judged.records, *(fit_side.records if fit_side else ()))
     tasks: tuple[str, ...] = TASKS
     keeper = CaseKeeper(judged.records, chosen_settings.cases)
     if predictions is not None:
-        digests = [one.digest for one in (whole, judged, other) if one]
+        digests = [one.digest for one in (whole, judged, fit_side) if one]
         given = read_predictions(predictions, whole.records, digests)
         results, tasks = given.results(records), given.tasks
     else:
@@ -118,7 +118,7 @@ def run(
     evidence = Evidence(
         results[: len(judged.records)],
         chosen_settings,
-        results[len(judged.records) :] if other else None,
+        results[len(judged.records) :] if fit_side else None,
         package.card if package else None,
         tasks,
         known,
@@ -205,8 +205,8 @@ def publish(
     summary = write_evaluation(out, SCHEMA, results, metrics)
     try:
         return replace(summary, report_paths=write_report(out))
-    except ConfigError as lack:  # the extra `report` is not installed
-        summary.metrics["notes"].append(f"no report was written: {lack}")
+    except ConfigError as error:  # the extra `report` is not installed
+        summary.metrics["notes"].append(f"no report was written: {error}")
         return summary
 
 

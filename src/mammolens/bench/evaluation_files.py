@@ -32,14 +32,14 @@ __all__ = [
     "write_evaluation",
 ]
 
-_NUMBERS = re.compile(r"\[\n\s+((?:[-+.\deE]+|null)(?:,\s+(?:[-+.\deE]+|null))*)\n\s+\]")
+_NUMBER_LIST = re.compile(r"\[\n\s+((?:[-+.\deE]+|null)(?:,\s+(?:[-+.\deE]+|null))*)\n\s+\]")
 _KEY = ("dataset", "image_id")
 _MALIGNANT = ("p_malignant", "malignancy")
 _TUMOUR = ("p_normal", "p_benign", "tumour")
 _OPTIONAL = (*_MALIGNANT, *_TUMOUR, "error", "path", "manifest_digest")
-_SLACK = 1e-3
-_ROUNDING = 1e-6
-_SHOWN = 3
+_SLACK = 1e-3  # largest difference between probabilities that is treated as rounding
+_ROUNDING = 1e-6  # a sum that is closer to 1 than this is not rescaled
+_SHOWN = 3  # images that a message names
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ def as_text(metrics: Mapping[str, Any]) -> str:
     }
     """
     text = json.dumps(metrics, indent=2, allow_nan=False)
-    return _NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
+    return _NUMBER_LIST.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n"
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,8 @@ FALSE_MARKS: Final = (0.25, 0.5, 1.0, 2.0)
 _MOST_POINTS = 200
 
 Read = tuple[Record, MapReading]
+Counted = list[tuple[Record, MapReading, tuple[LesionReading, ...]]]  # with the wanted lesions
+Bounded = Callable[[Statistic, Sequence[str]], dict[str, Any]]  # statistic, patient of each row
 
 
 def localisation_section(
@@ -102,10 +104,6 @@ def figure_json(interval: Interval) -> dict[str, Any]:
     notes += [note for note in interval.notes if not note.startswith("few ")]
     found = {**interval_json(interval), "n": interval.n, "n_patients": interval.n_groups}
     return {**found, "note": "; ".join(notes)} if notes else found
-
-
-Counted = list[tuple[Record, MapReading, tuple[LesionReading, ...]]]
-Bounded = Callable[[Statistic, Sequence[str]], dict[str, Any]]
 
 
 def _is_marked(record: Record) -> bool:

@@ -1,4 +1,4 @@
-"""The verdict at the door: named criteria of one image or exam, each with its reason and place."""
+"""The quality of one image or exam: named criteria, each with its outcome, reason and place."""
 
 from __future__ import annotations
 
@@ -63,8 +63,8 @@ class Criterion:
 class ImageQuality:
     """The criteria of one image, in a fixed order, and measures that an exam compares.
 
-    `nipple_line` is the length of the posterior nipple line in source pixels of the longer side of
-    the picture, `nipple_line_mm` in millimetres where the spacing is known.
+    `nipple_line_px` is the length of the posterior nipple line in source pixels of the longer side
+    of the picture, `nipple_line_mm` in millimetres where the spacing is known.
     """
 
     criteria: tuple[Criterion, ...]

@@ -1,4 +1,4 @@
-"""Pictures made from a mammogram: the model's input, the input gate's, and the one for people."""
+"""Pictures made from a mammogram: inputs of the model and of its gate, and one for people."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ def patient_findings(
 ) -> Iterator[CheckFinding]:
     """Find patients on two sides of the split, persons with two identifiers, and named copies."""
     persons = _groups(records, lambda r: person_key(r.patient, same_person)).values()
-    split = [kept for kept in persons if len({r.split for r in kept}) > 1]
-    leaks = [kept for kept in split if len({r.split for r in kept} - {None}) > 1]
+    divided = [kept for kept in persons if len({r.split for r in kept}) > 1]
+    leaks = [kept for kept in divided if len({r.split for r in kept} - {None}) > 1]
     if leaks:
         yield finding(
             "patient_on_two_sides",
@@ -38,8 +38,8 @@ def patient_findings(
             details=(f"{kept[0].patient_name}: {_sides(kept)}" for kept in leaks),
             n=len(leaks),
         )
-    if len(split) > len(leaks):
-        partly = [kept for kept in split if None in {r.split for r in kept}]
+    if len(divided) > len(leaks):
+        partly = [kept for kept in divided if None in {r.split for r in kept}]
         yield finding(
             "patient_partly_split",
             (r for kept in partly for r in kept),

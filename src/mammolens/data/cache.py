@@ -209,6 +209,7 @@ def build_side(manifest: Manifest, side: Split, config: InputConfig, root: Path)
 
 
 def _forget_stale(store: PictureStore, present: npt.NDArray[np.int64], config: InputConfig) -> None:
+    """Forget refused images, images whose file has changed, or all if the phantom has changed."""
     phantom = _phantom(config)
     if store.phantom is not None and _differ(phantom, store.phantom):
         store.forget(np.arange(len(store.state)))

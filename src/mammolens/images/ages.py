@@ -33,7 +33,7 @@ _AGE: Final = re.compile(
 )
 _DATE: Final = re.compile(r"\s*(\d{4})[.\-/]?(\d{2})[.\-/]?(\d{2})")
 """A date, also in the form of ACR-NEMA, such as 2020.01.31."""
-_UNITS: Final = {"A": "Y", "J": "Y"}
+_UNITS: Final = {"A": "Y", "J": "Y"}  # first letters of "year" in other languages
 
 
 def read_age(text: str | None) -> float | None:
@@ -105,7 +105,7 @@ def _day(ref: ImageRef, header: SourceHeader) -> str | None:
 def _age(
     values: tuple[str, ...], birth: str | None, study: str | None
 ) -> tuple[float | None, tuple[Caution, ...]]:
-    """Choose between the values of PatientAge and the age from birth date and study date."""
+    """Use PatientAge if it agrees with birth date and study date, otherwise the dates."""
     stated = {years for value in values if (years := read_age(value)) is not None}
     computed = _computed(birth, study)
     fault = ""

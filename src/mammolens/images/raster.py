@@ -137,7 +137,7 @@ def _png(data: bytes, source: str) -> Decoded:
     plain, exif = _critical_chunks(data, source)
     columns, rows = struct.unpack_from(">II", plain, 16)
     check_size(rows, columns, source)
-    return Decoded(_decoded(png_decode, plain, source), orientation=_orientation(exif))
+    return Decoded(_decode_supported(png_decode, plain, source), orientation=_orientation(exif))
 
 
 def _critical_chunks(data: bytes, source: str) -> tuple[bytes, bytes]:
@@ -182,10 +182,10 @@ def _exif_of_jpeg(data: bytes) -> bytes:
 
 def _orientation(exif: bytes) -> Orientation | None:
     value = exif_orientation(exif) if exif else None
-    return _stated(value, "Exif Orientation") if value is not None else None
+    return _turns_stated(value, "Exif Orientation") if value is not None else None
 
 
-def _stated(value: int, keyword: str) -> Orientation | None:
+def _turns_stated(value: int, keyword: str) -> Orientation | None:
     return Orientation(turns_of(value), None, keyword) if 1 < value <= 8 else None
 
 
@@ -194,11 +194,11 @@ def _tiff(data: bytes, source: str) -> Decoded:
 
     form = tiff_form(data, source)
     check_size(form.rows, form.columns, source)
-    pixels = _decoded(tiff_decode, data, source)
+    pixels = _decode_supported(tiff_decode, data, source)
     if pixels.shape[:2] != (form.rows, form.columns) or pixels.dtype.kind != "u":
         raise damaged(f"the TIFF decodes to shape {pixels.shape}", source)
     kind = Photometric.MONOCHROME1 if form.white_is_zero else Photometric.MONOCHROME2
-    return Decoded(pixels, kind, orientation=_stated(form.orientation, "TIFF Orientation"))
+    return Decoded(pixels, kind, orientation=_turns_stated(form.orientation, "TIFF Orientation"))
 
 
 def _pgm(data: bytes, source: str) -> Decoded:
@@ -236,7 +236,7 @@ def _plain_numbers(body: bytes, count: int, largest: int, source: str) -> Pixels
     return numbers
 
 
-def _decoded(decoder: Callable[[bytes], object], data: bytes, source: str) -> Pixels:
+def _decode_supported(decoder: Callable[[bytes], object], data: bytes, source: str) -> Pixels:
     pixels = decoded(decoder, data, source)
     if pixels.ndim not in (2, 3) or pixels.dtype not in (np.uint8, np.uint16):
         raise UnsupportedImage(

@@ -91,7 +91,7 @@ def draw_sheet(
 
 
 def caption(change: Augmentation) -> str:
-    """Say in words what was drawn; what does nothing is left out.
+    """Describe the drawn changes in words; changes without effect are left out.
 
     Examples
     --------

@@ -13,7 +13,7 @@ from mammolens.learn.network import MammoNet, batch_norms
 
 __all__ = ["estimate_statistics", "move_average"]
 
-_IMAGES = 512
+_IMAGES = 512  # at most
 
 
 @torch.no_grad()
@@ -43,7 +43,7 @@ def estimate_statistics(
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None
+        norm.momentum = None  # the mean of all batches, not a moving average
     net.train()
     rows = rng.choice(len(cache.records), min(_IMAGES, len(cache.records)), False)
     with torch.no_grad():

@@ -90,15 +90,15 @@ def draw_weights(
     -------
     Float64 (n,), sums to one.
     """
-    cells = [(record.dataset, record.allowed) for record in records]
-    counts = Counter(cells)
+    groups = [(record.dataset, record.allowed) for record in records]
+    counts = Counter(groups)
     weights = np.array(
-        [0.0 if all(cell[1]) else counts[cell] ** -balance for cell in cells], np.float64
+        [0.0 if all(group[1]) else counts[group] ** -balance for group in groups], np.float64
     )
     if weights.sum() == 0:
         raise InvalidManifest("no record has a label to learn from", keyword="malignant")
     if patient_balance > 0.0:
-        weights *= _within_cells(records, cells, patient_balance)
+        weights *= _within_groups(records, groups, patient_balance)
     return weights / weights.sum()
 
 
@@ -124,7 +124,7 @@ def draw_batch(
     place: int,
     processes: Processes = ONE_PROCESS,
 ) -> Batch:
-    """Draw, augment and stack this process's share of the pictures of one step.
+    """Draw, augment and stack this process's share of the pictures of step `place` of a pass.
 
     Source of the small pictures at the beginning: Howard 2018 (fast.ai, DAWNBench).
     """
@@ -191,18 +191,18 @@ def stack(pictures: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
     return stacked.contiguous(memory_format=torch.channels_last)
 
 
-def _within_cells(
-    records: Sequence[Record], cells: Sequence[object], patient_balance: float
+def _within_groups(
+    records: Sequence[Record], groups: Sequence[object], patient_balance: float
 ) -> npt.NDArray[np.float64]:
     """Give factors (n,) that balance patients; their mean in each group is 1."""
-    keys = [(cell, record.patient) for cell, record in zip(cells, records, strict=True)]
+    keys = [(group, record.patient) for group, record in zip(groups, records, strict=True)]
     images = Counter(keys)
     factors = np.array([images[key] ** -patient_balance for key in keys], np.float64)
     sums: Counter[object] = Counter()
-    for cell, factor in zip(cells, factors, strict=True):
-        sums[cell] += factor  # type: ignore[assignment]
-    counts = Counter(cells)
-    return factors * np.array([counts[cell] / sums[cell] for cell in cells], np.float64)
+    for group, factor in zip(groups, factors, strict=True):
+        sums[group] += factor  # type: ignore[assignment]
+    counts = Counter(groups)
+    return factors * np.array([counts[group] / sums[group] for group in groups], np.float64)
 
 
 def _size(config: RunConfig, epoch: int, place: int) -> tuple[int, int]:

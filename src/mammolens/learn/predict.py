@@ -20,8 +20,8 @@ from mammolens.learn.network import MammoNet
 __all__ = ["keep_freed_memory", "load_network", "logits_of_rows", "predict_logits"]
 
 _BATCH = 16
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
-_MOST, _PAD = 2**31 - 1, 2**28
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4  # parameters of mallopt, see malloc.h
+_LARGEST_INT, _HEAP_STEP_BYTES = 2**31 - 1, 2**28
 
 
 def load_network(config: RunConfig, weights: Path) -> MammoNet:
@@ -120,5 +120,5 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError, TypeError):
         return False
-    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _MOST, _TOP_PAD: _PAD}
+    settings = {_MMAP_MAX: 0, _TRIM_THRESHOLD: _LARGEST_INT, _TOP_PAD: _HEAP_STEP_BYTES}
     return all(mallopt(name, value) == 1 for name, value in settings.items())

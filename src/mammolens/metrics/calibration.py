@@ -1,7 +1,7 @@
 """Calibration: how well probabilities agree with observed shares, and functions that mend them.
 
-`fit_temperature` fits one number, `fit_isotonic` any rising function. `added_log_odds` carries
-probabilities to a population with another share of cancers.
+`fit_temperature` fits one number, `fit_isotonic` any rising function. `added_log_odds` measures
+how much a covariate, such as the age, adds to the log-odds of a model.
 
 Labels may be partial: a row allows a set of classes (RSNA's "no cancer" allows normal and benign).
 Its loss is then −log of the sum of the probabilities of these classes.
@@ -43,9 +43,9 @@ __all__ = [
     "log_loss_statistic",
 ]
 
-_LOWEST, _HIGHEST = 0.05, 20.0
+_LOWEST, _HIGHEST = 0.05, 20.0  # temperatures
 _GOLDEN = (5**0.5 - 1) / 2
-_NARROWEST = 1e-12
+_NARROWEST = 1e-12  # spread of log-odds that are all the same
 _SEPARABLE = 1e-6
 """Mean of p (1 − p) below which the classes count as separable; the slope grows without end."""
 _RIDGE = 1e-6
@@ -136,8 +136,9 @@ def calibration_line_statistics(
     def statistics(weights: FloatArray) -> dict[str, FloatArray]:
         fits = fit_logistic(design, known, weights, start=start)
         sound = fits.converged & (fits.information > _SEPARABLE)
-        along, at = np.where(sound, fits.coefficients.T, np.nan)
-        return {"slope": along / width, "intercept": at - along / width * middle}
+        scaled_slope, at_middle = np.where(sound, fits.coefficients.T, np.nan)
+        slope = scaled_slope / width
+        return {"slope": slope, "intercept": at_middle - slope * middle}
 
     return statistics
 

@@ -250,8 +250,8 @@ def probabilistic_f1_statistic(labels: npt.ArrayLike, probabilities: npt.ArrayLi
 
     def statistic(weights: FloatArray) -> FloatArray:
         caught, either = (weights @ parts).T
-        ill = weights @ known.astype(np.float64)
+        positives = weights @ known.astype(np.float64)
         score = np.divide(2 * caught, either, out=np.zeros_like(either), where=either > 0)
-        return np.where(ill > 0, score, np.nan)
+        return np.where(positives > 0, score, np.nan)
 
     return statistic

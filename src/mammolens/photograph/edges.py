@@ -17,8 +17,8 @@ _LEAST_FILM: Final = 0.08
 _SECOND_FILM: Final = 0.2
 """A second hole with this share of the first one's area is a second film."""
 _FILLED: Final = 0.95
-"""A film fills at least this share of its four lines, and the reverse. Rounded corners of a radius
-of 5 mm take 0.05 % of 18 × 24 cm; a torn or half-covered film takes more than 5 %."""
+"""A film and the area of its four lines share at least this part. Rounded corners of a radius of
+5 mm take 0.05 % of 18 × 24 cm; a torn or half-covered film takes more than 5 %."""
 _STEEP_RATIO: Final = 1.25
 """Greatest ratio of opposite sides. At 1.25 the far side has 20 % fewer pixels a millimetre."""
 _STEEP_ANGLE: Final = 15.0
@@ -28,7 +28,7 @@ _STEEP_ANGLE: Final = 15.0
 def film_outlines(lit: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int32]]:
     """Give the outlines of the films in the lit area, the largest first.
 
-    A film is a hole: it has light on all four sides, so a film that the picture cuts off is none.
+    A film is a hole with light on all four sides. A film that the picture cuts off is not found.
     """
     box = cv2.morphologyEx(lit.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     contours, tree = cv2.findContours(box, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)

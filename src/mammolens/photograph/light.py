@@ -22,7 +22,7 @@ LIT_SHARE: Final = 0.82
 Unexposed film lets at most 70 % of the light through (base plus fog, optical density 0.15 to 0.3;
 Haus and Jaskulski, Basics of Film Processing in Medical Imaging, 1997). A smaller share would take
 clear borders of a film for the box; a greater one would lose the uneven corners of a box."""
-_START_SHARE: Final = 0.5
+_START_SHARE: Final = 0.5  # of the brightest light: the box in the first round
 _LEAST_LIT: Final = 0.02
 """Bare box that must be seen, as a share of the picture; less cannot be fitted. Chosen by hand."""
 _ROUNDS: Final = 3
@@ -46,7 +46,7 @@ _LINEAR: Final = _srgb()
 
 
 def fit_light(light: Floats) -> tuple[Floats, npt.NDArray[np.bool_]] | None:
-    """Fit the light of the bare box over the whole picture.
+    """Fit the light of the bare box over the whole picture: its logarithm has the second degree.
 
     Parameters
     ----------

@@ -181,6 +181,7 @@ def pectoral_mask(
             normal = np.array([across, down]) / length * 0.02 * height
             line = np.stack([top + along * down, (1.0 - along) * across], 1)
             step = _sample(smooth, line - normal) - _sample(smooth, line + normal)
+            # The mean step counts less if few points of the line have a step, or the line is short.
             contrast = float(np.mean(step)) * float(np.mean(step > 0)) * min(1.0, length / height)
             if contrast > best:
                 best, edge = contrast, (across, down)
@@ -220,7 +221,7 @@ def _inside_film(picture: npt.NDArray[np.uint8], version: int) -> npt.NDArray[np
 
 
 def _border_width(share: npt.NDArray[np.float64]) -> int:
-    """Width in lines of the border at the start, from the saturated share of each line (n,)."""
+    """Width of the border at the start, plus one; `share` (n,) of each line is saturated."""
     broad, thin = round(_BROAD_BORDER * len(share)), round(_THIN_BORDER * len(share))
     mostly = np.flatnonzero(share[:broad] > _BROAD_SATURATED)
     partly = np.flatnonzero(share[:thin] > _THIN_SATURATED)

@@ -173,7 +173,7 @@ def _toned(
 def _with_ends(
     values: npt.NDArray[Any], ends: npt.NDArray[Any], mammogram: Mammogram
 ) -> npt.NDArray[np.float32]:
-    """Greys (0–1) of some values, on the scale of the picture with the extreme values `ends`."""
+    """Greys (0–1) of some values; without a VOI the picture's extremes, `ends`, set the scale."""
     whole = np.concatenate([values.ravel(), ends])
     return to_grey(whole, mammogram)[: values.size].reshape(values.shape)
 

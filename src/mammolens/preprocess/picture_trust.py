@@ -174,7 +174,7 @@ def usable_voi(mammogram: Mammogram) -> tuple[Mammogram, tuple[Caution, ...]]:
     _refuse_flat(mammogram)
     sample = _sample(mammogram.pixels)
     choices = tuple(_choices(mammogram))
-    number = next(n for n, voi in enumerate(choices) if not _flat(sample, voi))
+    number = next(n for n, voi in enumerate(choices) if not _flat(sample, voi))  # ``None`` never is
     chosen = replace(mammogram, voi=choices[number], other_voi=())
     return chosen, _voi_note(number, choices)
 
@@ -261,7 +261,7 @@ def _preview(mammogram: Mammogram, raw: npt.NDArray[Any]) -> _Preview:
         thumbnail = to_grey(raw, mammogram)
     region = find_breast(thumbnail)
     if region is None:
-        return _Preview(mammogram, thumbnail, None, inverted, 0.0, 0.0, 0.0, _SAMPLE)
+        return _Preview(mammogram, thumbnail, None, inverted, 0.0, 0.0, 0.0, _SAMPLE)  # no doubt
     mask = _whole_breast(mammogram, thumbnail, raw, region)
     greys = thumbnail[::2, ::2][mask[::2, ::2]]
     white, black = float(np.mean(greys >= _WHITE)), float(np.mean(greys <= _BLACK))

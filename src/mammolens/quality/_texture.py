@@ -1,6 +1,6 @@
 """Measurements of texture within the breast's mask: frequency bands, threads, edges, rings.
 
-The masked region is a breast only if the picture is a mammogram; the gate asks just that.
+The masked region is a breast only if the picture is a mammogram, which the gate must decide.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def texture(grey: _Grey, inside: _Mask) -> dict[str, float]:
     across = np.abs(np.asarray(cv2.Sobel(calm, cv2.CV_16S, 1, 0)))
     down = np.abs(np.asarray(cv2.Sobel(calm, cv2.CV_16S, 0, 1)))
     strength, weaker = np.maximum(across, down), np.minimum(across, down)
-    straight = np.where(25 * weaker < 3 * strength, strength, np.int16(0))  # at most 25 × 1020
+    straight = np.where(25 * weaker < 3 * strength, strength, np.int16(0))  # within 7°; no overflow
     counts = np.bincount(strength[core], minlength=2)
     middle, high = np.searchsorted(np.cumsum(counts) / counts.sum(), (0.5, 0.95))
     total = float(strength[core].sum()) + _EPS

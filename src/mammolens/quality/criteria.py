@@ -1,6 +1,6 @@
-"""Criteria: how one is made, those of positioning, and those of the images of an exam together.
+"""Make criteria, judge the positioning of an image, and compare the images of an exam.
 
-Those of positioning are reported, and never a doubt.
+Criteria of positioning are only reported; they are never a doubt.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def judged(
     doubts: bool = False,
     marks: Iterable[Mark] = (),
 ) -> Criterion:
-    """Make a criterion; `reasons` are the sentences if it is poor and if it is good."""
+    """Make a criterion; `reasons` are for poor and for good, and `marks` are kept if it is poor."""
     standing = Standing.POOR if poor else Standing.GOOD
     shown = tuple(marks) if poor else ()
     number = None if value is None else round(value, 3)
@@ -101,7 +101,7 @@ def positioning_criteria(
 MOST_DIFFERENCE_MM: Final = 10.0
 """The posterior nipple lines of CC and MLO differ by 1 cm at most (PGMI, EUREF)."""
 MOST_DIFFERENCE: Final = 0.10
-"""or, where the spacing is unknown, by this share of the MLO's line: a line of 10 cm is usual."""
+"""If the spacing is unknown: 1 cm as a share of the MLO's line, which is usually 10 cm long."""
 View = tuple[Laterality | None, ViewPosition | None]
 Judged = tuple[View, ImageQuality]
 

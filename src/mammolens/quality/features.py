@@ -111,7 +111,7 @@ def _with_bays_filled(grey: _Grey, inside: _Mask) -> _Mask:
 
 
 def _scene(grey: _Grey, inside: _Mask) -> _Scene:
-    off = ~(wider(inside, 9) | _borders(grey, inside))
+    off = ~(wider(inside, 9) | _borders(grey, inside))  # 9: four pixels to each side
     tissue = _median(grey[inside])
     air = _median(grey[off]) if share(off) >= _LEAST_AIR else 0.0
     rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
@@ -222,9 +222,9 @@ _SURROUNDINGS = (
 def _greys(scene: _Scene) -> dict[str, float]:
     """Measures of the breast's histogram, and the step of grey across its outline."""
     values = scene.grey[scene.inside]
-    share = np.bincount(values, minlength=256) / values.size
-    p01, p99 = np.searchsorted(np.cumsum(share), (0.01, 0.99))
-    present = share[share > 0]
+    frequency = np.bincount(values, minlength=256) / values.size
+    p01, p99 = np.searchsorted(np.cumsum(frequency), (0.01, 0.99))
+    present = frequency[frequency > 0]
     rim = scene.inside & ~narrower(scene.inside, 7)
     around = wider(scene.inside, 7) & ~scene.inside
     step = 0.0
@@ -232,10 +232,10 @@ def _greys(scene: _Scene) -> dict[str, float]:
         step = float(scene.grey[rim].mean() - scene.grey[around].mean()) / max(int(p99 - p01), 1)
     return {
         "entropy": float(-(present * np.log2(present)).sum()),
-        "mode_share": float(np.convolve(share, np.ones(5), mode="same").max()),
-        "white": float(share[250:].sum()),
-        "black": float(share[:6].sum()),
-        "levels": float(np.log((share > 0.0005).sum() + 1)),
+        "mode_share": float(np.convolve(frequency, np.ones(5), mode="same").max()),
+        "white": float(frequency[250:].sum()),
+        "black": float(frequency[:6].sum()),
+        "levels": float(np.log((frequency > 0.0005).sum() + 1)),
         "span": float(p99 - p01) / 255.0,
         "contrast": (scene.tissue - scene.air) / 255.0,
         "step": step,

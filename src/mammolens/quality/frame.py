@@ -1,6 +1,6 @@
-"""Exposure, clipping, cut-off tissue and bright things, measured on the overview.
+"""Exposure, clipping, cut-off tissue and bright objects, measured on the overview.
 
-Bright things that are not breast tissue are objects at the outline, and implants. Clips are not
+Bright objects that are not breast tissue lie at the outline, or are implants. Clips are not
 looked for: small bright objects by a top-hat filter were found on more than half of 60 sound
 pictures of rsna, whose processing makes calcifications and crossing fibres as bright.
 
@@ -113,17 +113,18 @@ def _to_the_left(
 _BRIGHT: Final = 0.6
 """An object outside the breast is at least this bright, by the range of greys. Chosen by hand."""
 _NEAR: Final = 0.02
-"""It lies at the breast if it is nearer than this, by the overview's longer side."""
+"""An object lies at the breast if it is nearer than this share of the overview's longer side."""
 _SMALLEST: Final = 0.0005
-"""and larger than this share of the picture."""
+"""Smallest share of the picture that an object covers."""
 _DENSE: Final = 0.75
 """An implant is brighter than this share of the breast's percentile 99."""
 
 
 @dataclass(frozen=True)
 class Objects:
-    """What was found: `at_breast` as boxes (row0, col0, row1, col1) of the overview with the chest
-    wall at the left; `implant` is the share of the breast that is one bright, even part, 0–1."""
+    """Objects and implant: `at_breast` has boxes (row0, col0, row1, col1) of the overview with the
+    chest wall at the left; `implant` is the share (0–1) of the breast in one bright, even part.
+    """
 
     at_breast: tuple[tuple[int, int, int, int], ...]
     implant: float
@@ -218,16 +219,16 @@ class Places:
 
     def length_px(self, line: Ends) -> float:
         """Length of a line in columns of the source; rows count by the aspect of a pixel."""
-        down, across = self._way(line)
+        down, across = self._extent(line)
         return round(math.hypot(down * self._aspect, across), 1)
 
     def length_mm(self, line: Ends) -> float | None:
         """Length of a line in millimetres; ``None`` if the spacing is unknown."""
         if self._spacing is None:
             return None
-        down, across = self._way(line)
+        down, across = self._extent(line)
         return round(math.hypot(down * self._spacing[0], across * self._spacing[1]), 1)
 
-    def _way(self, line: Ends) -> tuple[float, float]:
+    def _extent(self, line: Ends) -> tuple[float, float]:
         (r0, c0), (r1, c1) = line
         return (r1 - r0) * self._stride, (c1 - c0) * self._stride

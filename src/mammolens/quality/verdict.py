@@ -1,4 +1,4 @@
-"""The verdict at the door: what is wrong with a picture, criterion by criterion, before any score.
+"""Judge the quality of a picture before any score: which criteria are good, and which are poor.
 
 A mammogram and its prepared view go in, an `ImageQuality` comes out. Nothing is refused here; the
 gate alone refuses. Blur, motion, clipping, wrong exposure and cut-off tissue beyond their limits
@@ -42,15 +42,16 @@ MOST_DIRECTION: Final = 0.75
 FEWEST_ROWS: Final = 320
 """A breast of fewer source rows is not assessed for motion: half of the prepared rows."""
 UNEVEN: Final = 1.5
-"""nor one whose pixels are more than this many times as high as wide, or as wide as high: it was
-squeezed, and its detail differs by direction."""
+"""Motion is not assessed if pixels are more than this many times as high as wide, or as wide as
+high: such a picture was squeezed, and its detail differs by direction."""
 MOST_NOISE: Final = 11.0
 """Robust deviation of the finest detail in greys of 255. Same side: rsna has 10.5 at most."""
 DARKEST, LIGHTEST = 0.085, 0.85
 """Median grey (0–1) of a breast that is neither too dark nor too light. Same side: 0.5 % of rsna
 lie below 0.090, and 0.839 is the highest of all."""
 LEAST_CONTRAST: Final = 0.08
-"""Percentiles 5 to 95 of the breast's greys (0–1) differ by at least this. Same side."""
+"""Percentiles 5 to 95 of the breast's greys (0–1) differ by at least this. Chosen on the
+training side too."""
 MOST_CUT: Final = 0.30
 """Share of the breast's height that lies straight along the edge at the nipple's side. Same side:
 0.5 % of ddsm lie above 0.28, of rsna above 0.21. A breast that loses 20 % of its width has 0.3 to
@@ -194,7 +195,7 @@ def _noise(texture: Texture, place: Places) -> Criterion:
 
 def _exposure(frame: Frame, place: Places) -> Criterion:
     good = "the breast is neither too dark nor too light"
-    asked = (
+    faults = (
         (frame.median < DARKEST, "the breast is too dark", frame.median, DARKEST),
         (frame.median > LIGHTEST, "the breast is too light", frame.median, LIGHTEST),
         (
@@ -205,7 +206,7 @@ def _exposure(frame: Frame, place: Places) -> Criterion:
         ),
     )
     fine = (True, "", frame.median, None)
-    _, words, value, limit = next(one for one in (*asked, fine) if one[0])
+    _, words, value, limit = next(one for one in (*faults, fine) if one[0])
     return judged(
         "exposure",
         bool(words),

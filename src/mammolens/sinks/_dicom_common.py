@@ -49,7 +49,7 @@ SERIES: Final = {
 }
 """Series number and description of the objects of each sink, and of signed readings."""
 
-_LONGEST_LO: Final = 64
+_LONGEST_LO: Final = 64  # characters of the VR Long String (PS3.5 6.2)
 _DIRECTIONS: Final = re.compile(r"[APLRHF]{1,3}")
 
 
@@ -87,11 +87,11 @@ def identify(
         The content of the object; other content gives another instance UID.
     """
     side = ref.laterality.value if ref.laterality else ""
-    speaker = sink, str(ref.study_instance_uid), side, model.name, model.version, model.digest
+    series_key = sink, str(ref.study_instance_uid), side, model.name, model.version, model.digest
     return {
-        "series_instance_uid": result_uid(*speaker, "series"),
+        "series_instance_uid": result_uid(*series_key, "series"),
         "series_number": SERIES[sink][0],
-        "sop_instance_uid": result_uid(*speaker, __version__, *content),
+        "sop_instance_uid": result_uid(*series_key, __version__, *content),
         "instance_number": number,
         "manufacturer": "mammolens",
         "manufacturer_model_name": _lo(model.name),
@@ -270,4 +270,5 @@ def view_item(view: ViewPosition | None) -> Dataset | None:
 
 
 def _lo(text: str) -> str:
+    """Make a text valid for the VR LO: printable, without backslash, not too long."""
     return printable(text).replace("\\", "_")[:_LONGEST_LO]

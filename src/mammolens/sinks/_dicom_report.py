@@ -137,7 +137,7 @@ def _one_study(prediction: Prediction, sources: ExamSources) -> None:
         )
     first = sources.all[0].ref
     for source in sources.all[1:]:
-        if _place(source.ref) != _place(first):
+        if _patient_and_study(source.ref) != _patient_and_study(first):
             raise UnsupportedImage(
                 "the images of the exam name several patients or studies: a DICOM result belongs"
                 " to one",
@@ -147,7 +147,7 @@ def _one_study(prediction: Prediction, sources: ExamSources) -> None:
             )
 
 
-def _place(ref: ImageRef) -> tuple[str | None, str | None]:
+def _patient_and_study(ref: ImageRef) -> tuple[str | None, str | None]:
     return ref.patient_id, ref.study_instance_uid
 
 

@@ -19,7 +19,7 @@ from mammolens.errors import MissingAttribute
 _UID: Final = re.compile(r"[0-9]+(\.[0-9]+)*")
 _DATE: Final = re.compile(r"[12]\d{3}(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 _TIME: Final = re.compile(r"([01]\d|2[0-3])([0-5]\d([0-5]\d|60)?(\.\d{1,6})?)?")
-_LONG, _SHORT = 64, 16
+_LONG, _SHORT = 64, 16  # characters of the VRs LO, PN and UI, and of SH
 
 
 def carried_back(ref: ImageRef, header: SourceHeader) -> dict[str, str]:
@@ -28,8 +28,8 @@ def carried_back(ref: ImageRef, header: SourceHeader) -> dict[str, str]:
     Raises
     ------
     MissingAttribute
-        An identity that no DICOM result can carry: a backslash or control character (a value with
-        several parts is read with backslashes between them), or too long.
+        If a value that identifies patient or study is too long, or has a control character or a
+        backslash (a value with several parts is read with backslashes between them).
     """
     known = {
         "PatientID": (ref.patient_id, _is_text(_LONG)),

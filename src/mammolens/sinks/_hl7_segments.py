@@ -1,4 +1,4 @@
-"""Segments of HL7 v2.5.1 messages that all of ours share, and the escapes of their text.
+"""Build the segments of HL7 v2.5.1 that all our messages share, and escape their text.
 
 Source: HL7 v2.5.1, chapters 2 (delimiters, escapes), 3.4.2 (PID) and 7.4 (OBR, OBX).
 """
@@ -19,7 +19,7 @@ NOTE: Final = 0
 """Key of a result that is not a field of OBX: the text of the NTE that follows it."""
 _ESCAPES: Final = {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "&": "\\T\\", "~": "\\R\\"}
 _LONGEST_LINE: Final = 160
-"""Receivers that hold TX to the 199 characters of ST take it too, a few escapes included."""
+"""Characters. Some receivers limit TX to the 199 of ST; the rest leaves room for escapes."""
 _NAME_GROUPS: Final = "AIP"
 """Name Representation Codes of the groups of a DICOM person name (HL7 table 0465)."""
 
@@ -49,7 +49,7 @@ def segment(name: str, fields: dict[int, str]) -> str:
 
 
 def oru(created: datetime, speaker: str, body: Sequence[str]) -> str:
-    """Make an ORU^R01 of its segments; its id is computed from them and from who speaks."""
+    """Make an ORU^R01 of its segments; its id is computed from them and `speaker`, the sender."""
     said = "\r".join(body).encode("utf-8", "replace")
     name = hashlib.sha256(speaker.encode() + said).hexdigest()[:20]
     return "\r".join([_msh(created, name), *body]) + "\r"
@@ -64,7 +64,7 @@ def _msh(created: datetime, name: str) -> str:
 
 
 def pid(identity: ExamIdentity) -> str:
-    """Say whose result it is."""
+    """Make the PID, which states the patient."""
     header = identity.header
     return segment(
         "PID",
@@ -79,7 +79,7 @@ def pid(identity: ExamIdentity) -> str:
 
 
 def obr(identity: ExamIdentity, fields: dict[int, str]) -> str:
-    """Say which study it is; `fields` are those of this message, by number."""
+    """Make the OBR, which states the study; `fields` are those of this message, by number."""
     header, study = identity.header, identity.study_instance_uid
     accession = escape(header.accession_number or "")
     day = date(header.study_date)

@@ -85,7 +85,8 @@ class Sink:
     index: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.files or bool(self.make) is bool(self.row and self.join):
+        per_exam, per_run = bool(self.make), bool(self.row and self.join)
+        if not self.files or per_exam is per_run:
             self._refuse("has no files, or not either 'make' or 'row' and 'join'")
         tops = [PurePosixPath(file).parts[0] for file in self.files if file]
         if len({*tops}) < len(self.files) or not all(map(_is_pattern, self.files)):
@@ -154,7 +155,7 @@ def _is_pattern(file: str) -> bool:
 
 
 def _fits(pattern: str, parts: list[str]) -> bool:
-    """Whether a path fits a pattern; of a field, only the suffix, because long names are cut."""
+    """Whether a path fits a pattern. Any name with the same suffix fits a field: names are cut."""
     *folders, file = pattern.split("/")
     if len(parts) != len(folders) + 1 or not all(map(str.isprintable, parts)):
         return False

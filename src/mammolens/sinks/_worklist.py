@@ -16,7 +16,7 @@ _ORDER: Final = (
 _SIDES: Final = (Laterality.RIGHT, Laterality.LEFT, None)
 _VIEWS: Final = (ViewPosition.CC, ViewPosition.MLO)
 _LONGEST: Final = 80
-_DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # of Windows
 
 
 def reading_key(prediction: Prediction) -> tuple[int, float]:

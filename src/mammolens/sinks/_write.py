@@ -175,7 +175,7 @@ def write_run(
             if isinstance(item, Prediction):
                 item = fail_if_not_finite(item)
                 rows.append(_row(item))
-                place = bisect.bisect_right(pictured, reading_key(item))
+                place = bisect.bisect_right(pictured, reading_key(item))  # read before it
                 if item.images:
                     pictured.insert(place, reading_key(item))
             here = item.unreadable if isinstance(item, Prediction) else (item,)
@@ -190,7 +190,7 @@ def write_run(
                         refusals.append(f"{one.name}: {error}")
             if on_item is not None:
                 on_item(item)
-            del item
+            del item  # releases its pictures
         with storage(out, "the results"):
             for one in opened:
                 with _naming(one.name):

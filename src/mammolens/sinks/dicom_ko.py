@@ -49,7 +49,7 @@ def key_images(prediction: Prediction, run: RunInfo) -> Dataset | None:
     """
     if prediction.category is not TriageCategory.HIGH or prediction.scores is None:
         return None
-    exam_sources(prediction)
+    exam_sources(prediction)  # refuses images without identifiers, and several studies
     chosen = views_of_interest(prediction, run)
     sources = [source_dataset(image) for image in chosen]
     words = (

@@ -63,7 +63,7 @@ def overlay_capture(
 
     Source: PS3.3 A.8.1.
     """
-    source_dataset(image)
+    source_dataset(image)  # refuses an image without identifiers
     if image.display is None:
         raise UnsupportedImage(
             "no picture of the image was kept, so there is nothing to draw on",

@@ -78,7 +78,7 @@ class _Entry:
 
 
 def exam_row(item: Prediction | Unreadable, run: RunInfo, place: int) -> _Row:
-    """Prepare one exam for the page; its pictures only if it is among the first `PICTURED`."""
+    """Prepare one exam for the page; with pictures if it may be one of the worklist's first 100."""
     if isinstance(item, Unreadable):
         return _Row(rendered("unreadable", refused_inputs([item])), 1)
     drawn, shown = bool(item.images) and place < PICTURED, _shown(run)

@@ -1,8 +1,8 @@
 """``worklist.csv``: one row per exam, in the order in which to read them.
 
-Failed exams come first, for nothing is known of them, then high, intermediate and low, each by
-falling malignancy. Columns: see `COLUMNS`. Empty means unknown. Text that a spreadsheet would take
-for a formula (an id that begins with ``=``, ``+``, ``-`` or ``@``) is preceded by an apostrophe.
+Failed exams come first, because nothing is known about them; then high, intermediate and low, each
+by falling malignancy. `COLUMNS` has the columns. Empty means unknown. Text that a spreadsheet would
+treat as a formula (it begins with ``=``, ``+``, ``-`` or ``@``) is preceded by an apostrophe.
 """
 
 from __future__ import annotations

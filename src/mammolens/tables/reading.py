@@ -73,7 +73,7 @@ class Table:
 class _Reading:
     """One way to read a file: its first lines with their numbers.
 
-    For a sheet of a workbook, `lines` are all its lines; for a text, `delimiter` parts the cells.
+    For a sheet of a workbook, `lines` are all its lines; for a text, `delimiter` separates cells.
     """
 
     head: list[tuple[int, list[str]]]

@@ -33,9 +33,9 @@ __all__ = ["ALTERATIONS", "Alteration", "alter", "with_grey"]
 
 Grey = npt.NDArray[np.float32]
 Change = Callable[[Mammogram, np.random.Generator], Mammogram]
-ChangeBy = Callable[[Any], Change]
+ChangeBy = Callable[[Any], Change]  # gives the change of a severity
 
-_TALL: Final = 640.0
+_BLUR_ROWS: Final = 640.0
 """Height of a picture to which the blur in pixels refers."""
 
 
@@ -87,11 +87,11 @@ def _grey_of(mammogram: Mammogram) -> Grey:
     return to_grey(shown.pixels, shown)
 
 
-def _by_grey(of: Callable[[Grey, Any], npt.ArrayLike]) -> ChangeBy:
-    """Give the function from a severity to a change of the grey picture by this severity."""
+def _by_grey(alter_grey: Callable[[Grey, Any], npt.ArrayLike]) -> ChangeBy:
+    """Make a function of (grey picture, severity) usable in `_SERIES`."""
 
     def change(mammogram: Mammogram, _: np.random.Generator, *, by: Any) -> Mammogram:
-        return with_grey(mammogram, np.asarray(of(_grey_of(mammogram), by), np.float32))
+        return with_grey(mammogram, np.asarray(alter_grey(_grey_of(mammogram), by), np.float32))
 
     return lambda by: partial(change, by=by)
 
@@ -115,7 +115,7 @@ def _window(grey: Grey, end: str) -> npt.ArrayLike:
 
 
 def _blur(grey: Grey, pixels: float) -> npt.ArrayLike:
-    return cv2.GaussianBlur(grey, (0, 0), pixels * len(grey) / _TALL)
+    return cv2.GaussianBlur(grey, (0, 0), pixels * len(grey) / _BLUR_ROWS)
 
 
 def _jpeg(grey: Grey, quality: int) -> npt.ArrayLike:
@@ -142,6 +142,7 @@ def _rotate(mammogram: Mammogram, _: np.random.Generator, *, degrees: float) -> 
     grey, aspect = _grey_of(mammogram), mammogram.ref.pixel_aspect
     rows, cols = grey.shape
     cosine, sine = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    # In (column, row); the aspect converts between widths and heights of a pixel.
     turn = np.array([[cosine, -sine * aspect], [sine / aspect, cosine]])
     centre = np.array([(cols - 1) / 2, (rows - 1) / 2])
     matrix = np.column_stack([turn, centre - turn @ centre])
@@ -222,7 +223,7 @@ _SERIES: Final[tuple[tuple[str, str, ChangeBy, tuple[Any, ...], str], ...]] = (
         (0.005, 0.01, 0.03),
         "",
     ),
-    ("blur", f"blur, SD {{:g}} px at {_TALL:.0f} rows", _by_grey(_blur), (1.0, 2.0), ""),
+    ("blur", f"blur, SD {{:g}} px at {_BLUR_ROWS:.0f} rows", _by_grey(_blur), (1.0, 2.0), ""),
     ("resolution", "resolution × {:g} and back", _by_grey(_coarser), (0.5, 0.25), ""),
     ("JPEG", "JPEG quality {}", _by_grey(_jpeg), (90, 50, 20), ""),
     (

@@ -48,10 +48,13 @@ GROUP_ORDER: Final = {
 }
 """Place of groups whose alphabetical order means nothing."""
 
+_DENSITY_NOTE = (
+    "BI-RADS 1-4 are A-D; percentages are quarters (A below 25); mini-MIAS: its own three words"
+)
 _BIRADS = dict(zip("1234", "ABCD", strict=True)) | {letter: letter for letter in "ABCD"}
 _MIAS_DENSITY = {"F": "fatty", "G": "fatty-glandular", "D": "dense-glandular"}
-_PERCENT = ((25.0, "A"), (50.0, "B"), (75.0, "C"), (100.0, "D"))
-_LESIONS = {
+_QUARTERS = ((25.0, "A"), (50.0, "B"), (75.0, "C"), (100.0, "D"))
+_LESION_KINDS = {  # part of a word in a table → kind
     "calc": "calcification",
     "circ": "mass",
     "spic": "mass",
@@ -128,11 +131,6 @@ def group_units(results: Members, axis: Axis, unit: str | None = None) -> Groupe
     )
 
 
-_DENSITY_NOTE = (
-    "BI-RADS 1-4 are A-D; percentages are quarters (A below 25); mini-MIAS: its own three words"
-)
-
-
 def density_group(record: Record) -> str | None:
     """Give the group of a record's breast density, whatever scale its table uses.
 
@@ -155,7 +153,7 @@ def density_group(record: Record) -> str | None:
         percent = float(word.removesuffix("%"))
     except ValueError:
         return None
-    return next((name for end, name in _PERCENT if 0 <= percent <= end), None)
+    return next((name for end, name in _QUARTERS if 0 <= percent <= end), None)
 
 
 def _by_image(name: Callable[[ImageResult], str | None]) -> Callable[[Members], str | None]:
@@ -195,7 +193,7 @@ def _kinds(result: ImageResult) -> set[str]:
     marked = {lesion.kind.value for lesion in record.lesions if lesion.kind is not None}
     words = marked or set((record.abnormality or "").lower().split(";"))
     return {
-        next((kind for start, kind in _LESIONS.items() if start in word), "other")
+        next((kind for part, kind in _LESION_KINDS.items() if part in word), "other")
         for word in words
         if word.strip()
     }

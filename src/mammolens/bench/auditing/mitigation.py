@@ -48,7 +48,6 @@ _Bool = npt.NDArray[np.bool_]
 _Decided = tuple[_Float, _Bool]
 """Scores and decisions, each (n,)."""
 
-
 WORDS: Final = {
     Remedy.RECALIBRATE: "log-odds of each group shifted and stretched to fit its labels",
     Remedy.REWEIGHT: "log-odds of all shifted and stretched, every group and class of equal weight",
@@ -148,7 +147,10 @@ def _measured(rows: Rows, remedy: Remedy, threshold: float, resample: Resample) 
 
 
 def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bool]:
-    """Give scores and decisions of every row, from fits without its patient's fold."""
+    """Give scores and decisions of every row, from fits without its patient's fold.
+
+    A group with too few patients outside the fold is treated like the whole.
+    """
     folds = patient_folds(rows.patients)
     scores, called = rows.scores.copy(), rows.scores >= threshold
     for fold in np.unique(folds):
@@ -160,8 +162,9 @@ def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bo
             own = seen & member if _enough(rows, seen & member) else seen
             here = held & member
             if remedy is Remedy.THRESHOLDS:
-                wanted = float(np.mean(rows.scores[seen & ~rows.labels] < threshold))
-                called[here] = rows.scores[here] >= _at(rows, own, wanted, threshold)
+                specificity = float(np.mean(rows.scores[seen & ~rows.labels] < threshold))
+                group_threshold = _threshold_at(rows, own, specificity, threshold)
+                called[here] = rows.scores[here] >= group_threshold
                 continue
             if remedy is Remedy.REWEIGHT:
                 line = _line(rows.labels[seen], rows.scores[seen], _balance(rows.where(seen)))
@@ -172,7 +175,7 @@ def _remedied(rows: Rows, remedy: Remedy, threshold: float) -> tuple[_Float, _Bo
     return scores, called
 
 
-def _at(rows: Rows, chosen: _Bool, specificity: float, threshold: float) -> float:
+def _threshold_at(rows: Rows, chosen: _Bool, specificity: float, threshold: float) -> float:
     """Give the threshold of a specificity; that of the card if the specificity is 0 or 1."""
     if not 0.0 < specificity < 1.0:
         return threshold

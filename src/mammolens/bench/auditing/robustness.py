@@ -105,6 +105,7 @@ def altered_scores(
     config = model.card.for_breasts()
     rows = []
     for done, record in enumerate(records, start=1):
+        # Without marks: hits of lesions are not measured here, and alterations move the places.
         bare = replace(record, lesions=(), lesion_centre_px=None)
         views = ((bare, view) for view in _views(bare, config, alterations, seed))
         results: list[ImageResult] = []

@@ -131,12 +131,12 @@ def probe(
     known = np.array([classes.index(str(targets[row])) for row in rows])
     own = [patients[row] for row in rows]
     odds = held_out_odds(np.asarray(values, np.float64)[rows], known, patient_folds(own))
-    given = np.argmax(odds - log_odds(np.bincount(known) / known.size), axis=1)
+    assigned = np.argmax(odds - log_odds(np.bincount(known) / known.size), axis=1)
     statistics: dict[str, Statistic] = {
         name: auc_statistic(known == place, odds[:, place]) for place, name in enumerate(classes)
     }
     intervals = patient_bootstraps(
-        side_by_side({**statistics, "": _balanced(known, given, len(classes))}),
+        side_by_side({**statistics, "": _balanced(known, assigned, len(classes))}),
         np.ones(known.size),
         own,
         draws=draws,
@@ -289,7 +289,7 @@ def held_out_odds(
     odds = np.zeros((len(values), int(known.max()) + 1))
     for fold in np.unique(folds):
         held = folds == fold
-        numbers = _reduced(values, ~held)
+        numbers = _reduced(values, ~held)  # the two "folds" below are this one and all others
         for place in range(odds.shape[1]):
             odds[held, place] = out_of_fold(numbers, known == place, held.astype(np.intp))[held]
     return odds
@@ -308,9 +308,9 @@ def _reduced(values: _Float, seen: npt.NDArray[np.bool_]) -> _Float:
     return reduced
 
 
-def _balanced(known: npt.NDArray[np.int64], given: npt.NDArray[np.intp], k: int) -> Statistic:
+def _balanced(known: npt.NDArray[np.int64], assigned: npt.NDArray[np.intp], k: int) -> Statistic:
     """Give the mean over classes of the share of rows that are assigned correctly."""
-    right = (known == given).astype(np.float64)
+    right = (known == assigned).astype(np.float64)
     members = [(known == place).astype(np.float64) for place in range(k)]
 
     def statistic(weights: _Float) -> _Float:

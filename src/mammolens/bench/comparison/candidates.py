@@ -166,20 +166,20 @@ def package_candidates(
         },
         proven.cautions,
     )
-    bare = without_age(results, card.calibration.age)
-    if bare is None:
+    without_ages = without_age(results, card.calibration.age)
+    if without_ages is None:
         return [whole]
     alone = replace(
         whole,
         name=f"{name} ({PICTURES_ALONE})",
-        results=dict.fromkeys(TASKS, tuple(bare)),
+        results=dict.fromkeys(TASKS, tuple(without_ages)),
         facts={**whole.facts, "uses_age": False},
     )
-    aged = (
+    cautions = (
         *whole.cautions,
         "a patient's known age is part of its score; no other model here knows it",
     )
-    return [replace(whole, cautions=aged), alone]
+    return [replace(whole, cautions=cautions), alone]
 
 
 def progress_reporter(

@@ -104,7 +104,7 @@ def compare(
     data = read_judged_data(
         settings.table,
         settings.split,
-        of_lesions=any(
+        of_lesions=any(  # the first package decides; one of another kind is refused later
             package.card.input_kind is InputKind.LESION for package in list(packages.values())[:1]
         ),
         taught=frozenset().union(*(one.taught for one in known.values() if one)),
@@ -249,17 +249,18 @@ def _refuse_one_class(leaderboard: Mapping[str, Any], data: JudgedData) -> None:
 
 def _notes(candidates: Sequence[Candidate], data: JudgedData, n: int, family: int) -> list[str]:
     lost = len(data.judged.records) - n
-    bare = {one.name for one in candidates if one.name.endswith(f"({PICTURES_ALONE})")}
-    aged = [one.name for one in candidates if f"{one.name} ({PICTURES_ALONE})" in bare]
+    picture_only = {one.name for one in candidates if one.name.endswith(f"({PICTURES_ALONE})")}
+    aged = [one.name for one in candidates if f"{one.name} ({PICTURES_ALONE})" in picture_only]
     classical = any(one.kind == "classical" for one in candidates)
     return [
         *synthetic_warnings(record.dataset for record in data.judged.records),
         *([f"{lost} images that some model could not score are left out for all"] if lost else []),
+        # The last note of `data` is on the pictures of classical models.
         *(data.notes if classical else data.notes[:-1]),
         *(
             f"{one.name}: {caution}"
             for one in candidates
-            if one.name not in bare
+            if one.name not in picture_only
             for caution in one.cautions
         ),
         *(

@@ -184,7 +184,7 @@ def _areas(judged: _Judged, reference: str) -> tuple[dict[str, Interval], dict[s
         statistics, first.labels, first.patients, draws=judged.draws, seed=judged.seed
     )
     known = {name: one for name, one in found.items() if one is not None}
-    gaps = {name[2:]: one for name, one in known.items() if name not in areas}
+    gaps = {name[2:]: one for name, one in known.items() if name not in areas}  # [2:]: no "- "
     return {name: known[name] for name in areas}, gaps
 
 

@@ -1,11 +1,11 @@
 """Check that a package did not learn from the patients that it will be judged on.
 
-Two sources can show this. The first is a split whose digest is the card's: that of the compared
+Three sources can show this. The first is a split whose digest is the card's: that of the compared
 table, of a run that is named, or of the run folder that the package is in; its training
 patients are the model's. The second is the list of patient digests inside a package
 (`mammolens.model.KnownPatients`). It is compared with the table's patients, provided that some of
 each data set are recognised, which shows that the identifiers are the same. None of the training
-patients may be judged. For a model that learned from other data sets altogether its card is enough.
+patients may be judged. The third is the card, if the model learned from other data sets only.
 """
 
 from __future__ import annotations
@@ -105,32 +105,33 @@ def prove_apart(
     wanted = card.training.split_digest
     if named is not None:
         refuse_other_split(named.manifest, wanted, card.name, named.source)
-    at_hand = [*([named] if named else []), *given, *_around(package)]
+    at_hand = [*([named] if named else []), *given, *_run_folder_sides(package)]
     sides = next((one for one in at_hand if split_digest(one.manifest) == wanted), None)
-    heritage = _heritage(card, known, judged)
+    cautions = _training_cautions(card, known, judged)
     _refuse_taught(card, known, judged)
     if sides is not None:
         _refuse_shared(card, judged, sides)
         words = f"none of its training patients by the split of {sides.source} is judged"
         chosen = {r.patient for r in sides.manifest.records if r.split is Split.VALIDATION}
-        return Proof(True, words, (*_selection(judged, chosen), *heritage))
-    if _other_sources(card, judged):
+        return Proof(True, words, (*_selection(judged, chosen), *cautions))
+    if _learned_elsewhere(card, judged):
         names = ", ".join(sorted(dataset.name for dataset in card.training.datasets))
-        return Proof(True, f"by its card it learned from other data sets ({names})", heritage)
-    strange = _strangers(card, known, judged, [r for one in given for r in one.manifest.records])
-    if known is not None and not strange:
+        return Proof(True, f"by its card it learned from other data sets ({names})", cautions)
+    table = [record for one in given for record in one.manifest.records]
+    unlisted = _unlisted_datasets(card, known, judged, table)
+    if known is not None and not unlisted:
         words = (
             f"none of the {len(known.taught)} training patients that its package names is judged"
         )
         chosen = {r.patient for r in judged if patient_digest(r.patient) in known.held_out}
-        return Proof(True, words, (*_selection(judged, chosen), *heritage))
+        return Proof(True, words, (*_selection(judged, chosen), *cautions))
     if not trusted:
-        raise _unproven(card, known, strange)
+        raise _unproven(card, known, unlisted)
     caution = (
         "taken on trust: nothing proves that none of the judged patients taught it; its figures "
         "may be those of patients that it has seen"
     )
-    return Proof(False, "taken on trust", (caution, *heritage))
+    return Proof(False, "taken on trust", (caution, *cautions))
 
 
 def _run_sides(config: RunConfig, path: Path) -> Sides:
@@ -156,7 +157,7 @@ def _read_config(file: Path) -> RunConfig:
         ) from error
 
 
-def _around(package: Path | None) -> Iterator[Sides]:
+def _run_folder_sides(package: Path | None) -> Iterator[Sides]:
     """Give the split of the run folder that a package is in, if it can still be read."""
     if package is None or not (package.parent / "run.json").is_file():
         return
@@ -198,7 +199,7 @@ def _refuse_taught(card: ModelCard, known: KnownPatients | None, judged: Sequenc
         )
 
 
-def _strangers(
+def _unlisted_datasets(
     card: ModelCard,
     known: KnownPatients | None,
     judged: Sequence[Record],
@@ -214,12 +215,12 @@ def _strangers(
     return sorted(
         name
         for name in {record.dataset for record in judged} - recognised
-        if not _other_sources(card, [r for r in judged if r.dataset == name])
+        if not _learned_elsewhere(card, [r for r in judged if r.dataset == name])
     )
 
 
-def _unproven(card: ModelCard, known: KnownPatients | None, strange: Sequence[str]) -> PatientLeak:
-    names = ", ".join(strange)
+def _unproven(card: ModelCard, known: KnownPatients | None, unlisted: Sequence[str]) -> PatientLeak:
+    names = ", ".join(unlisted)
     why = (
         f"its package does not say from which patients of {names}"
         if known is None
@@ -247,11 +248,12 @@ def _selection(judged: Sequence[Record], chosen: Collection[tuple[str, str]]) ->
     )
 
 
-def _heritage(
+def _training_cautions(
     card: ModelCard, known: KnownPatients | None, judged: Sequence[Record]
 ) -> tuple[str, ...]:
     """Give cautions about data sets that the model did not learn from, and about its origin."""
     new = sorted({r.dataset for r in judged} - {one.name for one in card.training.datasets})
+    # Words of the recipe that `mammolens.bench.packaging.export` writes.
     went_on = "of an earlier run" in card.training.recipe.lower()
     unsure = went_on if known is None else not known.complete
     return (
@@ -264,7 +266,8 @@ def _heritage(
     )
 
 
-def _other_sources(card: ModelCard, judged: Sequence[Record]) -> bool:
+def _learned_elsewhere(card: ModelCard, judged: Sequence[Record]) -> bool:
+    """Say whether the card names no judged data set, and none with the same patients."""
     names = {dataset.name for dataset in card.training.datasets}
     if names & {record.dataset for record in judged}:
         return False

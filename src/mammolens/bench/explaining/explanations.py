@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 
 __all__ = ["explain_model"]
 
-_SHUFFLED_IMAGES = 8
-_SHUFFLED_SLOW = 2
-_ON_SHEET = 6
+_SHUFFLED_IMAGES = 8  # images on which the weights are shuffled
+_SHUFFLED_SLOW = 2  # the same for slow methods
+_ON_SHEET = 6  # images on the sheet
 
 Tell = Callable[[str], None]
 
@@ -256,12 +256,12 @@ def _shuffle(
     for layers in SHUFFLES:
         on_progress(f"weights shuffled: {layers}")
         for seed, one in enumerate(images[:_SHUFFLED_IMAGES]):
-            lost = LogOdds(shuffled(rebuilt.net, layers, seed))
-            looks = look_at(lost, one.view.pixels)
+            shuffled_net = LogOdds(shuffled(rebuilt.net, layers, seed))
+            looks = look_at(shuffled_net, one.view.pixels)
             for name, method in methods.items():
                 if method.slow and seed >= _SHUFFLED_SLOW:
                     continue
-                heat, own = map_of(method, lost, looks, costs), one.heats[name]
+                heat, own = map_of(method, shuffled_net, looks, costs), one.heats[name]
                 one.likeness.setdefault(name, {})[layers] = Likeness(
                     rank_correlation(own, heat, one.view.mask), global_similarity(own, heat)
                 )

@@ -44,8 +44,8 @@ BLUR_PX: Final = 24.0
 Heat = npt.NDArray[np.float32]
 Score = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]
 """Uint8 pictures (n, 1, H, W) → a score (n,) of each."""
-SHUFFLES: Final = ("head", "all")
-YARDSTICK: Final = "grad_cam"
+SHUFFLES: Final = ("head", "all")  # the layers whose weights are shuffled
+YARDSTICK: Final = "grad_cam"  # the method that the others are compared with
 _ALIKE = 0.5
 """Mean rank correlation with the map of a shuffled network from which a method fails. Chosen by
 hand."""
@@ -123,19 +123,6 @@ def global_similarity(first: Heat, second: Heat) -> float:
     return float(light * (2 * covariance + c2) / (a.var() + b.var() + c2))
 
 
-def _touched(breast: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Say which cells (h · w,) of a map are partly or wholly in the breast (H, W)."""
-    rows, cols = shape
-    high, wide = breast.shape[0] // rows, breast.shape[1] // cols
-    blocks = breast[: rows * high, : cols * wide].reshape(rows, high, cols, wide)
-    touched: npt.NDArray[np.bool_] = blocks.any((1, 3)).ravel()
-    return touched
-
-
-def _area(scores: npt.NDArray[np.float64]) -> float:
-    return float((scores[:-1] + scores[1:]).sum() / (2 * (len(scores) - 1)))
-
-
 @dataclass(frozen=True)
 class Likeness:
     """The similarity of a map to that of a network with shuffled weights.
@@ -162,7 +149,7 @@ class ExplainedImage:
 
 
 Images = Sequence[ExplainedImage]
-Value = Callable[[ExplainedImage, str], float]
+Value = Callable[[ExplainedImage, str], float]  # image, name of a method → a measurement
 
 
 def method_figures(name: str, images: Images, *, draws: int = 2000) -> dict[str, Any]:
@@ -202,6 +189,19 @@ def method_figures(name: str, images: Images, *, draws: int = 2000) -> dict[str,
     if own and name != YARDSTICK:
         found["difference"] = _differences(name, own, draws)
     return found
+
+
+def _touched(breast: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Say which cells (h · w,) of a map are partly or wholly in the breast (H, W)."""
+    rows, cols = shape
+    high, wide = breast.shape[0] // rows, breast.shape[1] // cols
+    blocks = breast[: rows * high, : cols * wide].reshape(rows, high, cols, wide)
+    touched: npt.NDArray[np.bool_] = blocks.any((1, 3)).ravel()
+    return touched
+
+
+def _area(scores: npt.NDArray[np.float64]) -> float:
+    return float((scores[:-1] + scores[1:]).sum() / (2 * (len(scores) - 1)))
 
 
 def _localised(name: str, images: Images, draws: int) -> dict[str, Any] | None:
@@ -252,7 +252,7 @@ def _shuffled(name: str, images: Images, draws: int) -> dict[str, Any]:
 def _differences(name: str, images: Images, draws: int) -> dict[str, Any]:
     """Give the method's figures minus those of Grad-CAM, on the images that both explained."""
 
-    def less(value: Value) -> Value:
+    def minus_yardstick(value: Value) -> Value:
         return lambda one, of: value(one, of) - value(one, YARDSTICK)
 
     found: dict[str, Any] = {}
@@ -267,7 +267,7 @@ def _differences(name: str, images: Images, draws: int) -> dict[str, Any]:
     )
     for figure, own, value in parts:
         if own:
-            found[figure] = _mean(own, less(value), name, draws)
+            found[figure] = _mean(own, minus_yardstick(value), name, draws)
     for rule in RULES:
         if aimed:
             statistic, who = _froc_difference(name, images, target, rule)

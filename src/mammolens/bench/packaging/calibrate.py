@@ -1,7 +1,7 @@
-"""Calibrate a package: logits → probabilities (age is optional), and the level of a finding.
+"""Calibrate a package: fit how its logits become probabilities, and choose the level of findings.
 
-A finding is made where the map reaches the level. `checked_level` counts how often such findings
-hit marked lesions.
+A finding is made where the malignancy map reaches the level. `checked_level` counts how often such
+findings hit marked lesions.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ _LEAST_SHARE = 1e-9
 """Smallest prior of the class normal, which must not be 0."""
 _LEAST_IMAGES = 200
 """Fewest images with a known age for the use of age. Chosen by hand; not tuned."""
-_Float = npt.NDArray[np.float64]
 _QUIET_SHARE = 0.8
 """Share of the images without malignancy that get no finding. Chosen by hand; not tuned."""
-_QUIET_IMAGES = 250
+_QUIET_IMAGES = 250  # about so many of these images are scored, for speed
 _BATCH = 16
+_Float = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -74,11 +74,12 @@ def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: st
     values = np.asarray(logits, np.float64)
     allowed = np.array([record.allowed for record in records])
     normal = 0.0 if allowed[:, 0].any() else _NEVER
+    # 1e3 removes the class normal at every temperature that is tried: they are at most 20.
     values = values if normal == 0.0 else values - np.array((1e3, 0.0, 0.0))
     known = np.array([record.malignant is not None for record in records])
     share = float(np.mean([bool(r.malignant) for r in records if r.malignant is not None]))
     shifted, bias, temperature = values.copy(), 0.0, 1.0
-    for _ in range(8):
+    for _ in range(8):  # temperature and bias depend on each other, so they are fitted in turn
         temperature = fit_temperature(shifted, allowed)
         low, high = -5.0, 5.0
         for _ in range(40):
@@ -90,7 +91,7 @@ def calibrate(logits: npt.ArrayLike, records: Sequence[Record], *, fitted_on: st
     prior = probabilities.mean(0)
     prior[0] = max(prior[0], _LEAST_SHARE)
     prior[2] = share
-    prior[:2] *= (1.0 - share) / prior[:2].sum()
+    prior[:2] *= (1.0 - share) / prior[:2].sum()  # the other two classes keep their ratio
     return Fit(
         temperature,
         (normal, 0.0, bias),
@@ -154,6 +155,7 @@ def _age_prior(
 
 
 def _aged(probabilities: _Float, records: Sequence[Record], age: AgePrior | None) -> _Float:
+    """Apply the effect of age to P(malignant); an unknown age changes nothing."""
     if age is None:
         return probabilities
     return shift_odds(probabilities, [age.log_odds(r.age_years) or 0.0 for r in records])

@@ -70,7 +70,7 @@ def fix_operating_points(
         statistics = {n: binary_statistic(n, labels, called) for n in ("recall", "specificity")}
         measured = resampled_json(statistics, labels, sample.patients, draws=draws, seed=0)
         point = OperatingPoint(
-            threshold=min(threshold, 1.0),
+            threshold=min(threshold, 1.0),  # one just above the highest score may exceed 1
             sensitivity=estimate_of(measured["recall"]),
             specificity=estimate_of(measured["specificity"]),
             n=len(labels),
@@ -97,12 +97,12 @@ def validation_figures(
         groups[ALL_DATASETS] = list(results)
     of_lesions = kind is InputKind.LESION
     wanted = [("malignancy", "image")] if of_lesions else list(product(TASKS, UNITS))
+    measured = {name: figures(members) for name, members in groups.items()}
     return tuple(
-        _figure(name, task, "lesion" if of_lesions else unit, measured[task][unit])
-        for name, members in groups.items()
-        for measured in [figures(members)]
+        _figure(name, task, "lesion" if of_lesions else unit, found[task][unit])
+        for name, found in measured.items()
         for task, unit in wanted
-        if of_lesions or measured[task][unit]["n"]
+        if of_lesions or found[task][unit]["n"]
     )
 
 

@@ -1,8 +1,8 @@
 """Export a finished run as a model package: calibration, graph, operating points, findings, card.
 
 Calibration, thresholds and levels are fixed on the run's validation side, which has no training
-patient and no patient whose marked lesions taught the maps. In texts for people, a pass is an
-epoch.
+patient and no patient whose marked lesions taught the maps. Texts for people say "pass" for
+an epoch.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _WORK: Final = (
     ("sensitivity_of_first", "Found in the first {:.0%}"),
     ("read_once_at_sensitivity", "Read once, keeping {:.0%}"),
 )
-_DROP: Final = 0.3
+_DROP: Final = 0.3  # shown below 0, as a share of the highest value
 
 Judged = Mapping[str, Any]
 

@@ -23,7 +23,7 @@ from mammolens.bench.report.document import (
 
 __all__ = ["calibration_blocks", "calibration_details", "recalibration_blocks"]
 
-_SHOWN: Final = (
+_EFFECTS: Final = (
     ("slope", "before", "Slope before"),
     ("slope", "after", "after"),
     ("brier", "before", "Brier score before"),
@@ -31,8 +31,9 @@ _SHOWN: Final = (
     ("log_loss", "difference", "Log loss, difference"),
     ("ece_debiased", "difference", "ECE, difference"),
 )
+"""Measure, which of its figures is shown, and the heading of the column."""
 _METHODS: Final = ("temperature", "isotonic")
-_DRAWN: Final = "image"
+_SHOWN_UNIT: Final = "image"
 
 
 def calibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
@@ -45,7 +46,7 @@ def calibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
         if not has_value(found.get("slope")):
             notes.append(f"{place}: {found.get('note', 'no slope')}")
             continue
-        image = judged["malignancy"][_DRAWN]
+        image = judged["malignancy"][_SHOWN_UNIT]
         rows.append(
             (
                 place,
@@ -74,13 +75,13 @@ def calibration_details(metrics: Mapping[str, Any]) -> Iterator[Block]:
 
 
 def _reliability(place: str, judged: Mapping[str, Any]) -> Iterator[Figure]:
-    drawn = judged.get("curves", {}).get("malignancy", {}).get(_DRAWN)
+    drawn = judged.get("curves", {}).get("malignancy", {}).get(_SHOWN_UNIT)
     if not drawn or not drawn.get("reliability"):
         return
     found = drawn["reliability"]
     name = f"images, in tenths; n {n_and_positives(drawn)}"
-    whole = [value for value in zip(found["low"], found["high"], strict=True) if None not in value]
-    banded = len(whole) == len(found["predicted"])
+    edges = zip(found["low"], found["high"], strict=True)
+    banded = sum(None not in pair for pair in edges) == len(found["predicted"])
     spoken = "; ".join(
         f"{predicted:.2f} predicted, {observed:.2f} observed of {count(n)}"
         for predicted, observed, n in zip(
@@ -114,7 +115,7 @@ def recalibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
                 (
                     f"{place}, {unit}, {method}",
                     n_and_positives(found),
-                    *(_effect(found, method, key, when) for key, when, _ in _SHOWN),
+                    *(_effect(found, method, key, when) for key, when, _ in _EFFECTS),
                 )
                 for method in _METHODS
                 if method in found
@@ -125,7 +126,7 @@ def recalibration_blocks(metrics: Mapping[str, Any]) -> Iterator[Block]:
             "else in this report is recalibrated. A difference (after minus before) below 0 is an "
             "improvement; the best slope is 1."
         )
-        head = ("Data set, unit, method", "n", *(words for _, _, words in _SHOWN))
+        head = ("Data set, unit, method", "n", *(words for _, _, words in _EFFECTS))
         yield Table("What recalibration would improve", head, tuple(rows))
     if notes:
         yield Text(f"Notes: {'; '.join(notes)}.")

@@ -57,14 +57,16 @@ _HEIGHT_IN: Final = 3.7
 _LEFT_IN: Final = 0.55
 _RIGHT_IN: Final = 0.12
 _TOP_IN: Final = 0.3
-_NAME_IN: Final = 0.17
-_ROW_IN: Final = 0.27
+_BELOW_IN: Final = 0.62  # the numbers and the name of the x axis
+_NAME_IN: Final = 0.17  # a line of the legend
+_ROW_IN: Final = 0.27  # a row of a forest plot
+_FOREST_IN: Final = 0.95  # what a forest plot needs beside its rows
 _REFERENCE: Final = {"color": "#595959", "linewidth": 0.9, "linestyle": (0, (2, 3))}
 _EDGE_PT: Final = 1.0
 """How far a curve may be drawn beyond its axes; otherwise half of a line at 0 or 1 is cut off."""
-_LONGEST_NAME: Final = 34
+_LONGEST_NAME: Final = 34  # letters; a longer name or title is cut
 _LONGEST_TITLE: Final = 60
-_FULL_SIZE: Final = 36
+_FULL_SIZE: Final = 36  # letters of a title that fit at its full font size
 _MOST_ROWS: Final = 40
 
 
@@ -133,9 +135,9 @@ def plane(
     reference
         Ends of a thin dotted line, such as chance or perfect calibration.
     """
-
     named = len(curves) + len(spots)
-    below, width, height = 0.62 + _NAME_IN * named, _WIDTH_IN, _HEIGHT_IN + _NAME_IN * named
+    below, width = _BELOW_IN + _NAME_IN * named, _WIDTH_IN
+    height = _HEIGHT_IN + _NAME_IN * named
 
     def plot(figure: Sheet) -> None:
         figure.set_layout_engine("none")  # the layout is fixed; computing one doubles the time
@@ -232,7 +234,7 @@ def forest(
         size = _title_size(title)
         figure.suptitle(named, x=0.01, ha="left", fontsize=size, fontweight="bold")
 
-    return Figure(title, alt, _draw((_WIDTH_IN, 0.95 + _ROW_IN * max(len(shown), 1)), plot))
+    return Figure(title, alt, _draw((_WIDTH_IN, _FOREST_IN + _ROW_IN * max(len(shown), 1)), plot))
 
 
 def _cut(words: str, most: int) -> str:
@@ -270,8 +272,8 @@ def _draw(size_in: tuple[float, float], plot: Callable[[Sheet], None]) -> str:
     """
     written = io.StringIO()
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        # If DejaVu Sans lacks a letter, matplotlib only measures it wrongly: the browser and
-        # typst show it in another font.
+        # If DejaVu Sans lacks a letter or matplotlib does not know a script, it only measures the
+        # text wrongly: the browser and typst show it in another font.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
         warnings.filterwarnings("ignore", "Matplotlib currently does not support")
         figure = Sheet(figsize=size_in, dpi=72, layout="constrained")

@@ -29,14 +29,14 @@ __all__ = ["COMPARE_FILE", "COMPARE_SCHEMA", "build_compared"]
 COMPARE_FILE: Final = "compare.json"
 COMPARE_SCHEMA: Final = "mammolens.comparison/1"
 
-_HEADINGS: Final = {
+_HEADINGS: Final = {  # verdict of a claim → the heading above such claims
     "holds": "What holds",
     "the reverse": "The reverse holds",
     "not shown": "What is not shown",
     "too few": "Too few cases to decide",
 }
-_POINT: Final = "high"
-_ORDER: Final = ("true_positive", "false_negative", "false_positive", "true_negative")
+_OPERATING_POINT: Final = "high"
+_CONFUSION_ORDER: Final = ("true_positive", "false_negative", "false_positive", "true_negative")
 
 
 def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -> Document:
@@ -70,7 +70,7 @@ def build_compared(document: Mapping[str, Any], pictures: Sequence[Path] = ()) -
                 (_differences(document),),
             ),
             Section("Models", "models", (_models(document),)),
-            Section("Curves and confusion", "figures", tuple(_pictures(pictures))),
+            Section("Curves and confusion", "figures", tuple(_figure_blocks(pictures))),
         )
     facts = {
         "Table": document["table"],
@@ -147,14 +147,14 @@ def _decisions(document: Mapping[str, Any]) -> Iterator[Block]:
         if not judged["models"]:
             yield Text(f"{name}: {judged['note']}.")
             continue
-        points = {model: one["points"][_POINT] for model, one in judged["models"].items()}
+        points = {model: one["points"][_OPERATING_POINT] for model, one in judged["models"].items()}
         first = next(iter(points.values()))
         measures = [key for key in first if key not in ("threshold", "confusion")]
         rows = tuple(
             (
                 model,
                 *(figure(point[key], 2) for key in measures),
-                ", ".join(str(point["confusion"][key]) for key in _ORDER),
+                ", ".join(str(point["confusion"][key]) for key in _CONFUSION_ORDER),
             )
             for model, point in points.items()
         )
@@ -182,6 +182,7 @@ def _differences(document: Mapping[str, Any]) -> Block:
 
 
 def _corrected(one: Mapping[str, Any], test: Mapping[str, Any]) -> str:
+    """Give the corrected p-value of a test, or why it is outside the family of tests."""
     if one["few"] or one["aside"]:
         return "too few" if one["few"] else "not counted"
     return _p(test.get("p_value_holm"))
@@ -204,7 +205,8 @@ def _models(document: Mapping[str, Any]) -> Block:
     return Table("The models", head, tuple(rows))
 
 
-def _pictures(paths: Sequence[Path]) -> Iterator[Block]:
+def _figure_blocks(paths: Sequence[Path]) -> Iterator[Block]:
+    """Show the files ``roc-DATASET.png`` and ``confusion-DATASET.png``."""
     shown = []
     for path in paths:
         kind, _, dataset = path.stem.partition("-")

@@ -28,7 +28,7 @@ _KEPT: Final = r'<span class="kept">\g<0></span>'
 _SVG: Final = "http://www.w3.org/2000/svg"
 _HREF: Final = "{http://www.w3.org/1999/xlink}href"
 _METADATA: Final = f"{{{_SVG}}}metadata"
-_STYLES: Final = f"{{{_SVG}}}defs/{{{_SVG}}}style/.."
+_STYLES: Final = f"{{{_SVG}}}defs/{{{_SVG}}}style/.."  # the <defs> that hold a style
 _RIGHT_TO_LEFT: Final = re.compile("[\u0590-\u08ff\ufb1d-\ufefc]")
 
 

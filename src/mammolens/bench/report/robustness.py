@@ -81,8 +81,8 @@ def remedy_blocks(found: Mapping[str, Any]) -> Iterator[Block]:
         if "groups" not in one:
             notes.append(f"{part}: {one.get('note', 'no figures')}")
             continue
-        everyone = {"group": "spread of groups", **one["spread"]}
-        for group in [*one["groups"], everyone]:
+        spread = {"group": "spread of groups", **one["spread"]}
+        for group in [*one["groups"], spread]:
             if "note" in group:
                 notes.append(
                     f"{part}, {group['group']}, n {n_and_positives(group)}: {group['note']}"

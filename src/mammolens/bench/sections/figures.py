@@ -45,10 +45,10 @@ READERS_SENSITIVITY: Final = 0.869
 READERS_SPECIFICITY: Final = 0.889
 """Of 1.68 million screening examinations of the Breast Cancer Surveillance Consortium, Lehman et
 al. 2017, doi:10.1148/radiol.2016161174."""
-LOWEST_SPECIFICITY: Final = 0.8
+LOWEST_SPECIFICITY: Final = 0.8  # of the partial AUC
 _SENSITIVITY_AT = "sensitivity_at_specificity"
 _SPECIFICITY_AT = "specificity_at_sensitivity"
-_FORMULAS: Final = {
+_RANKED: Final = {
     "auc": ranked_area,
     "partial_auc": ranked_partial_area(LOWEST_SPECIFICITY),
     "average_precision": ranked_precision,
@@ -56,7 +56,7 @@ _FORMULAS: Final = {
     f"{_SPECIFICITY_AT}/{READERS_SENSITIVITY:g}": ranked_specificity(READERS_SENSITIVITY),
     f"{_SPECIFICITY_AT}/0.95": ranked_specificity(0.95),
 }
-_SUMS: Final = {
+_UNRANKED: Final = {
     "probabilistic_f1": probabilistic_f1_statistic,
     "brier": brier_statistic,
     "log_loss": log_loss_statistic,
@@ -170,13 +170,13 @@ def figure_statistics(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> St
         (n,).
     """
     counts = ranked_counts(labels, probabilities)
-    sums = {name: make(labels, probabilities) for name, make in _SUMS.items()}
+    sums = {name: make(labels, probabilities) for name, make in _UNRANKED.items()}
     errors = error_statistics(labels, probabilities)
 
     def statistics(weights: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
         counted = counts(weights)
         return {
-            **{name: formula(counted) for name, formula in _FORMULAS.items()},
+            **{name: formula(counted) for name, formula in _RANKED.items()},
             **{name: statistic(weights) for name, statistic in sums.items()},
             **errors(weights),
         }
@@ -185,7 +185,7 @@ def figure_statistics(labels: npt.ArrayLike, probabilities: npt.ArrayLike) -> St
 
 
 def _figure(evidence: Evidence, sample: Sample) -> dict[str, Any]:
-    names = (*_FORMULAS, *_SUMS, "ece", "ece_debiased")
+    names = (*_RANKED, *_UNRANKED, "ece", "ece_debiased")
     found: dict[str, Any] = {"auc": None, **sample.counts, **intervals_json(dict.fromkeys(names))}
     if sample.one_class:
         return {**found, "note": f"no AUC: {sample.one_class}"}

@@ -117,7 +117,7 @@ def _judge(evidence: Evidence, task: str, unit: str, point: str) -> dict[str, An
 
 
 def _figures(evidence: Evidence, sample: Sample, calls: _Bool | None) -> dict[str, Any]:
-    names = decision_statistics([0, 1], [0, 1])(np.ones((1, 2)))
+    names = decision_statistics([0, 1], [0, 1])(np.ones((1, 2)))  # any rows show them
     found: dict[str, Any] = {
         **{name: sample.counts[name] for name in ("n", "n_positive", "n_patients")},
         "prevalence": evidence.settings.prevalence,
@@ -127,8 +127,8 @@ def _figures(evidence: Evidence, sample: Sample, calls: _Bool | None) -> dict[st
     counts = confusion(sample.labels, calls)._asdict()
     statistics = decision_statistics(sample.labels, calls, evidence.settings.prevalence)
     intervals = evidence.intervals(sample, statistics)
-    few = intervals["specificity"].notes if intervals["specificity"] else ()
-    warned = [note for note in few if note.startswith(("few", "no interval"))]
+    notes = intervals["specificity"].notes if intervals["specificity"] else ()
+    warned = [note for note in notes if note.startswith(("few", "no interval"))]
     return {
         **found,
         **{name: int(count) for name, count in counts.items()},
@@ -165,14 +165,14 @@ def _classes(evidence: Evidence) -> dict[str, Any]:
         [np.argmax([s.normal, s.benign, s.malignant]) for one in known if (s := one.scores)]
     )
     patients = [one.record.patient_name for one in known]
-    own = (truth[:, None] == np.arange(len(CLASSES))).astype(np.float64)
+    of_class = (truth[:, None] == np.arange(len(CLASSES))).astype(np.float64)
     right = (truth == called).astype(np.float64)
 
     def statistics(weights: npt.NDArray[np.float64]) -> dict[str, npt.NDArray[np.float64]]:
-        there, hit = weights @ own, weights @ (own * right[:, None])
-        each = shares(hit, there)
+        members, hits = weights @ of_class, weights @ (of_class * right[:, None])
+        each = shares(hits, members)
         return {
-            "accuracy": hit.sum(axis=1) / weights.sum(axis=1),
+            "accuracy": hits.sum(axis=1) / weights.sum(axis=1),
             **dict(zip(CLASSES, each.T, strict=True)),
         }
 

@@ -34,7 +34,7 @@ __all__ = ["conformal", "recalibration"]
 
 _Bool = npt.NDArray[np.bool_]
 _Float = npt.NDArray[np.float64]
-_Mend = Callable[[_Float], _Float]
+_Recalibrate = Callable[[_Float], _Float]
 
 _PLAIN: Final = ("brier", "log_loss", "slope")
 
@@ -46,7 +46,7 @@ def recalibration(evidence: Evidence) -> dict[str, Any]:
     function). A difference below 0 is a gain for every figure but the slope.
     """
     units = ("image",) if evidence.of_lesions else ("image", "patient")
-    return {unit: _mended(evidence, unit) for unit in units}
+    return {unit: _recalibrated(evidence, unit) for unit in units}
 
 
 def conformal(evidence: Evidence) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def conformal(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _fit_temperature(labels: _Bool, values: _Float) -> _Mend:
+def _fit_temperature(labels: _Bool, values: _Float) -> _Recalibrate:
     require_both_classes(labels)
     odds = log_odds(values)
     allowed = np.stack([~labels, labels], axis=1)
@@ -65,7 +65,7 @@ def _fit_temperature(labels: _Bool, values: _Float) -> _Mend:
     return lambda others: sigmoid(log_odds(others) / temperature)
 
 
-def _fit_isotonic(labels: _Bool, values: _Float) -> _Mend:
+def _fit_isotonic(labels: _Bool, values: _Float) -> _Recalibrate:
     """A share of 0 or 1 among m rows is not a certainty: it is kept 1 / (m + 2) away from both."""
     found, edge = fit_isotonic(labels, values), 1 / (labels.size + 2)
     return lambda others: np.clip(found.apply(others), edge, 1 - edge)
@@ -74,7 +74,7 @@ def _fit_isotonic(labels: _Bool, values: _Float) -> _Mend:
 _METHODS: Final = {"temperature": _fit_temperature, "isotonic": _fit_isotonic}
 
 
-def _mended(evidence: Evidence, unit: str) -> dict[str, Any]:
+def _recalibrated(evidence: Evidence, unit: str) -> dict[str, Any]:
     sample = evidence.sample("malignancy", unit)
     counts = {name: sample.counts[name] for name in ("n", "n_positive", "n_patients")}
     if sample.one_class:
@@ -82,7 +82,7 @@ def _mended(evidence: Evidence, unit: str) -> dict[str, Any]:
     other = evidence.other_sample("malignancy", unit)
     try:
         fitted = {
-            name: evidence.fit_elsewhere(sample, fit, lambda mend, values: mend(values), other)
+            name: evidence.fit_elsewhere(sample, fit, lambda rule, values: rule(values), other)
             for name, fit in _METHODS.items()
         }
     except InvalidManifest as error:
@@ -147,10 +147,10 @@ def _coverage(labels: _Bool, unsure: _Bool, called: _Bool) -> Statistics:
     parts = np.stack([labels & held, labels, ~labels & held, ~labels, unsure], axis=1)
 
     def statistics(weights: _Float) -> dict[str, _Float]:
-        kept, ill, freed, well, left = (weights @ parts.astype(np.float64)).T
+        covered, positives, cleared, negatives, left = (weights @ parts.astype(np.float64)).T
         return {
-            "coverage_positive": shares(kept, ill),
-            "coverage_negative": shares(freed, well),
+            "coverage_positive": shares(covered, positives),
+            "coverage_negative": shares(cleared, negatives),
             "unsure": left / weights.sum(axis=1),
         }
 

@@ -31,11 +31,11 @@ _Float = npt.NDArray[np.float64]
 
 _MULTIPLES: Final = (0.5, 1.0, 2.0, 5.0, 10.0)
 """Odds of the thresholds at which net benefit has an interval, in units of the prevalence's."""
-_FIRST: Final = (0.1, 0.2)
-_KEPT: Final = (0.90, 0.95, 0.99)
+_FIRST: Final = (0.1, 0.2)  # shares of the worklist that are read first
+_KEPT: Final = (0.90, 0.95, 0.99)  # sensitivities that reading by one reader must keep
 _CURVE_POINTS = 60
 MOST_POINTS: Final = 120
-_DIGITS = 5
+_DIGITS = 5  # of the numbers of a curve
 
 
 class DecisionCurve(NamedTuple):
@@ -152,6 +152,7 @@ def net_benefit_statistic(evidence: Evidence, sample: Sample, risk: float) -> St
     """
     prevalence = evidence.settings.prevalence
     shift = _odds(prevalence) / _odds(prior_of_scores(evidence, sample))
+    # The converted probability is at least the risk; multiplied out, so that nothing divides by 0.
     calls = sample.scores * shift * (1 - risk) >= risk * (1 - sample.scores)
     figures = decision_statistics(sample.labels, calls, prevalence)
     cost = risk / (1 - risk) * (1 - prevalence)

@@ -118,8 +118,8 @@ def make_manifest(
             source=str(root),
             remedy="See docs/reference/data-sources.md for the folder layout of this source",
         )
-    told = ((one,) if isinstance(one, Caution) else count_caution(*one) for one in cautions)
-    return Manifest.of(all_records, chain.from_iterable(told))
+    stated = ((one,) if isinstance(one, Caution) else count_caution(*one) for one in cautions)
+    return Manifest.of(all_records, chain.from_iterable(stated))
 
 
 def _plain(name: str) -> str:

@@ -213,7 +213,7 @@ def parse_overlay(text: str) -> Overlay:
     total = _TOTAL.search(text)
     return Overlay(
         tuple(_abnormality(block) for block in blocks),
-        complete=total is not None and int(total[1]) == len(blocks) > 0,
+        complete=total is not None and len(blocks) > 0 and len(blocks) == int(total[1]),
     )
 
 

@@ -139,7 +139,7 @@ def _record(film: str, malignant: bool, path: Path, groups: dict[str, str]) -> R
         return replace(
             record,
             dataset="mias",
-            patient_id=f"mias{(number + 1) // 2:03d}",
+            patient_id=f"mias{(number + 1) // 2:03d}",  # 1 and 2, 3 and 4, … are pairs
             laterality=Laterality.LEFT if number % 2 else Laterality.RIGHT,
             view_position=ViewPosition.MLO,
         )

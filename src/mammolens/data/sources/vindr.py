@@ -26,7 +26,7 @@ _NEEDED: Final = ("study_id", "image_id", "laterality", "view_position", "breast
 _FURTHER: Final = ("height", "width", "breast_density")
 _BOX: Final = ("ymin", "xmin", "ymax", "xmax")
 _SPLITS: Final = {"training": Split.TRAIN, "test": Split.TEST}
-_LABELS: Final = {
+_LABELS: Final = {  # BI-RADS → (tumour, malignant)
     birads: labels
     for category, labels in {
         "1": (False, False),

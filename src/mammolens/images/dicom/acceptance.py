@@ -200,7 +200,7 @@ def pixel_format(tags: Tags, transfer_syntax: str) -> PixelFormat:
 
 
 def _overlay_bits(tags: Tags) -> int:
-    """Mask of the bits of each word that have overlays (retired: 60xx,0102)."""
+    """Mask of the bits of a pixel's word that are overlays (60xx,0102), not data of 60xx,3000."""
     taken = 0
     for group in range(0x6000, 0x6020, 2):
         if (group, 0x0102) in tags.dataset and (group, 0x3000) not in tags.dataset:
@@ -220,7 +220,7 @@ def _photometric(tags: Tags, samples: int) -> Photometric:
     if samples == 1 and name in Photometric.__members__:
         return Photometric(name)
     if samples == 3 and name in ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT"):
-        return Photometric.MONOCHROME2
+        return Photometric.MONOCHROME2  # `merge_channels` refuses pictures with colours
     raise NotAMammogram(
         f"the picture is not a grey exposure: it has {samples} samples per pixel and another"
         " photometric interpretation",

@@ -96,7 +96,7 @@ def one_frame(element: PixelElement, native_bytes: int, declared: Codec, tags: T
     if not len(value):
         raise tags.unusable("PixelData", "is empty: the file is truncated or has no picture")
     is_item = bytes(value[:4]) in (_ITEM, _END)
-    plain = len(value) in (native_bytes, native_bytes + 1) and not element.open_ended
+    plain = len(value) in (native_bytes, native_bytes + 1) and not element.open_ended  # 1: padding
     if plain or (declared is Codec.NATIVE and not is_item and codec_of(value) is None):
         if element.open_ended:
             raise tags.unusable("PixelData", "has an undefined length and no frame")
@@ -133,7 +133,7 @@ def codec_of(data: memoryview | bytes) -> Codec | None:
         return Codec.JPEG
     if head.startswith(CODESTREAM) or head[4:8] == b"jP  ":
         return Codec.JPEG_2000
-    if len(head) == 64:
+    if len(head) == 64:  # header of an RLE frame: number of segments, and offsets (PS3.5 G.5)
         count, *offsets = struct.unpack("<16I", head)
         used, spare = offsets[:count], offsets[count:]
         if 0 < count <= 15 and used[0] == 64 and used == sorted(used) and not any(spare):

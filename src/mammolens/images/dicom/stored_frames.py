@@ -166,7 +166,7 @@ class StoredFrames:
         first, last = (n * form.native_bits for n in (number - 1, number))
         if last > length * 8:
             raise NotAnImage("the pixel data are truncated", source=self.source)
-        if not (first | last) % 8:
+        if not (first | last) % 8:  # both are whole bytes
             return self._read(start + first // 8, (last - first) // 8)
         # Frames of single bits follow each other without a gap (PS3.5 8.1.1).
         data = self._read(start + first // 8, -(-last // 8) - first // 8)
@@ -211,6 +211,7 @@ class StoredFrames:
     def _grouped(
         self, table: list[int], fragments: list[tuple[int, int]]
     ) -> list[list[tuple[int, int]]]:
+        """Divide fragments into frames: one each, or by an offset table that fits exactly."""
         count = self.form.frames
         if count == 1:
             return [[item for item in fragments if item[1]]]

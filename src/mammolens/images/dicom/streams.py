@@ -60,8 +60,10 @@ class Inflated:
     def __init__(self, stream: BinaryIO, most: int, longest: int, source: str) -> None:
         self._stream, self._most, self._longest, self._source = stream, most, longest, source
         self._inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        self._piece, self._at, self._before, self._packed = b"", 0, 0, 0
-        self._whole = False
+        # The current piece, the position in it, and the inflated bytes before it.
+        self._piece, self._at, self._before = b"", 0, 0
+        self._read_bytes = 0  # of `stream`, still deflated
+        self._ended = False
         self._kept: bytearray | None = None
 
     def read(self, count: int) -> bytes:
@@ -120,7 +122,7 @@ class Inflated:
         """
         while self._next():
             pass
-        if not self._whole:
+        if not self._ended:
             raise self._damaged("truncated")
 
     def _next(self) -> bool:
@@ -131,14 +133,14 @@ class Inflated:
             packed = self._inflater.unconsumed_tail
             if not packed:
                 packed = self._stream.read(_PIECE_BYTES)
-                self._packed += len(packed)
+                self._read_bytes += len(packed)
             try:
                 self._piece = self._inflater.decompress(packed, _PIECE_BYTES)
             except zlib.error as error:
                 raise self._damaged("damaged") from error
             if not packed and not self._piece:
                 return False
-        self._whole = self._inflater.eof
+        self._ended = self._inflater.eof
         self._check_size(self._before + len(self._piece))
         return bool(self._piece)
 
@@ -146,7 +148,7 @@ class Inflated:
         what = None
         if inflated > self._most:
             what = f"is larger than {self._most >> 20} MiB"
-        elif inflated > max(RATIO_COUNTS_FROM_BYTES, MAX_RATIO * self._packed):
+        elif inflated > max(RATIO_COUNTS_FROM_BYTES, MAX_RATIO * self._read_bytes):
             what = f"becomes more than {MAX_RATIO} times larger when it is inflated"
         if what is not None:
             raise UnsupportedImage(

@@ -297,7 +297,7 @@ def _side_by_orientation(tags: Tags, view: ViewPosition | None) -> Laterality | 
     down = directions[1].upper()
     if ("L" in down) is ("R" in down) or not set(down) <= set("LRHF"):
         return None
-    towards_left = ("L" in down) is not ("H" in down)
+    towards_left = ("L" in down) is not ("H" in down)  # turned round if it runs to the head
     return Laterality.RIGHT if towards_left else Laterality.LEFT
 
 

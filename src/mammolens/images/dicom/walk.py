@@ -63,7 +63,7 @@ _long_scans = threading.Lock()
 
 
 def is_explicit(head: bytes) -> bool:
-    """Return whether the first element of a data set or item has an explicit VR, by its bytes."""
+    """Return whether a data set or item begins with an explicit VR: two capital letters."""
     return len(head) < 6 or (0x40 < head[4] < 0x5B and 0x40 < head[5] < 0x5B)
 
 

@@ -1,4 +1,4 @@
-"""What all DICOM results of a signed reading share: its images, its identifiers, its times."""
+"""Functions that all DICOM results of a signed reading share: images, identifiers, times."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def referable(reading: SignedReading) -> tuple[Source, ...]:
             keyword="SOPInstanceUID",
             remedy="Send the original DICOM images",
         )
-    identity_of(found, found)
+    identity_of(found, found)  # refuses several patients or studies
     return found
 
 
@@ -45,10 +45,10 @@ def identifiers(
     kind: str, reading: SignedReading, ref: ImageRef, number: int, *content: str | bytes
 ) -> dict[str, Any]:
     """Give identifiers and equipment of a result; the same signature gives the same."""
-    speaker = ModelId(_BY_HAND, __version__, f"reading {reading.id}")
-    said = identify(kind, ref, speaker, number, *content, reading.signed.isoformat())
-    said["software_versions"] = said["software_versions"][:1]
-    return said
+    reader = ModelId(_BY_HAND, __version__, f"reading {reading.id}")
+    identity = identify(kind, ref, reader, number, *content, reading.signed.isoformat())
+    identity["software_versions"] = identity["software_versions"][:1]  # without that of a model
+    return identity
 
 
 def complete(made: Dataset, kind: str, source: Source, reading: SignedReading) -> Dataset:

@@ -51,7 +51,7 @@ class _Writer(BundleWriter):
 
     @property
     def status(self) -> str:
-        """Status of the report; what is not the last word is preliminary."""
+        """Status of the report; a second opinion, or a report that lacks images, is preliminary."""
         if self.reading.is_behind or self.reading.role == "opinion":
             return "preliminary"
         return "appended" if self.reading.additions else "final"

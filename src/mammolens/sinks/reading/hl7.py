@@ -61,7 +61,7 @@ def reading_message(reading: SignedReading, say: Wording) -> str:
         *observations(_results(reading, say, status), {14: signed, 16: f"{account}^{name}"}),
         segment("NTE", {1: "1", 2: "L", 3: escape(DISCLAIMER)}),
     ]
-    return oru(reading.signed, f"{__version__} ", body)
+    return oru(reading.signed, f"{__version__} ", body)  # the id depends on this text: keep it
 
 
 def _results(reading: SignedReading, say: Wording, status: str) -> Iterator[dict[int, str]]:

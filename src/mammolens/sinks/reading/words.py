@@ -145,7 +145,7 @@ def mark_words(mark: Mark, say: Wording) -> str:
 
 
 def about_marks(reading: SignedReading, say: Wording) -> list[str]:
-    """Say whose the marks are where they are not the signer's, and whose are left out."""
+    """Say that there are no marks, that another person made them, or whose marks are left out."""
     said = []
     if not reading.answer.findings:
         said.append(say("findings.none"))
