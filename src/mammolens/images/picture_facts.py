@@ -108,7 +108,7 @@ def read_mask(path: Path) -> npt.NDArray[np.bool_]:
     """
     file = ImageFile(path)
     data = file.read_bytes()
-    if looks_like_dicom(data[:256]):
+    if looks_like_dicom(data[:HEAD_BYTES]):
         pixels = _dicom_pixels(data, file.name)
     else:
         pixels = decode_raster(data, file.name)[0]

@@ -325,3 +325,10 @@ def test_the_real_tables_agree_with_labels_derived_elsewhere(tmp_path):
             assert record.density in (crop["density"].partition(".")[0], None)
     assert checked > 50
     assert {r.split for r in manifest.records if r.patient_id in shared} == {Split.TEST}
+
+
+def test_a_mask_without_a_preamble_is_read(make_dicom, tmp_path):
+    whole, bare = tmp_path / "mask.dcm", tmp_path / "bare.dcm"
+    make_dicom.save(whole)
+    bare.write_bytes(whole.read_bytes()[132:])
+    assert (read_mask(bare) == read_mask(whole)).all()
