@@ -101,7 +101,7 @@ def _unscanned(match: re.Match[str]) -> str:
     word = word.replace("0", "o")
     forms = (word.replace("1", "i"), word.replace("1", "l"))
     known = [form for form in forms if form.lower() in _KNOWN or correct(form.lower()) in _KNOWN]
-    unknown = forms[1] if word.startswith("1") else forms[0]  # l begins words more often than i.
+    unknown = forms[1] if word.startswith("1") else forms[0]  # A guess.
     return known[0] if known else unknown
 
 
