@@ -128,10 +128,7 @@ def _count_unnumbered(rows: Sequence[Marked]) -> tuple[int, int | None, int | No
 
 
 def _count(text: str) -> tuple[int, int | None, int | None]:
-    """Give the weight of a sentence, nodes examined, nodes positive.
-
-    The weight is 3 for "2 of 5", 2 for nodes examined, 1 for positive nodes alone, 0 for none.
-    """
+    """Give the weight (3 "2 of 5", 2 examined, 1 positive alone, 0 none), examined, positive."""
     only_itc = bool(_ITC.search(text)) and "macromet" not in text and "micromet" not in text
     for match in _FRACTION.finditer(text):
         if re.search(
