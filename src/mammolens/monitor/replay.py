@@ -32,17 +32,14 @@ _REMEDY: Final = "Name a results.json or worklist.csv that mammolens analyze wro
 
 @dataclass(frozen=True)
 class ReplayedAlarm:
-    """An alarm; `since` and `at` are labels of exams: the estimated begin, and the alarm itself.
-
-    `delay` counts the exams from `since` to `at`.
-    """
+    """An alarm; `since` and `at` are labels of exams: the estimated begin, and the alarm itself."""
 
     partition: Partition
     group: str
     alarm: Alarm
     since: str
     at: str
-    delay: int
+    delay: int  # exams from `since` to `at`
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """Enter observations of results and decisions, and feed each of them once to the drift monitors.
 
 Only the first result of an exam counts, and the first decision: an exam that is analysed again
-because a view came late is still one exam. An observation is entered in the transaction that saves
-its result or decision.
+because a view came late is still one exam. Both are entered in the transaction that saves them.
 
 Observations are fed in one transaction with the states that they change. If the process is killed,
 the observations of its transaction still wait, and the states are those before it. One process at a
