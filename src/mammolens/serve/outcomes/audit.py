@@ -116,10 +116,8 @@ def outcomes_table(connection: sa.Connection, site_id: int) -> str:
         OUTCOMES.c.taken.is_not(None),
     )
     rows = connection.execute(asked.order_by(OUTCOMES.c.id)).all()
-    possible = {
-        row.id: [row.exam_id] if row.exam_id else json.loads(row.candidates) for row in rows
-    }
-    patients = _patients(connection, {one for ids in possible.values() for one in ids})
+    exams = {row.id: [row.exam_id] if row.exam_id else json.loads(row.candidates) for row in rows}
+    patients = _patients(connection, {one for ids in exams.values() for one in ids})
     for row in rows:
         values = json.loads(row.decided or row.proposed)
         if values.get("tissue", _BREAST) != _BREAST or values.get("outcome") == "not_breast":
@@ -127,7 +125,7 @@ def outcomes_table(connection: sa.Connection, site_id: int) -> str:
         finding = values.get("outcome") or "unsure"
         if row.state == OutcomeState.WAITING.value:
             finding = "unsure"
-        for patient in dict.fromkeys(patients[one] for one in possible[row.id]):
+        for patient in dict.fromkeys(patients[one] for one in exams[row.id]):
             cells = [
                 *(patient, values.get("laterality") or "", row.taken, finding),
                 *(values.get(name, "") for name in ("size_mm", "nodes_positive", "nodes_examined")),
