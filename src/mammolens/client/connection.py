@@ -54,15 +54,15 @@ class Connection:
     Parameters
     ----------
     address
-        Of the application, such as ``https://mammolens.clinic.example``.
+        Address of the application, such as ``https://mammolens.clinic.example``.
     token
         API token of a person.
     authority
-        Whose certificates the application has, PEM; ``None``: those that the system trusts.
+        Certificate authority of the application (PEM file); ``None`` for those of the system.
     timeout_s
         Longest silence.
     sleep
-        Waits between two tries.
+        Function that waits between two tries, in seconds.
 
     Raises
     ------

@@ -2,8 +2,8 @@
 
 Fitted is ``log-odds = intercept of the data set + slope × (images + contributions) + masks``. The
 slope and the intercepts take up how a table differs from the population of the model's card.
-A mask is what it says of a case that a value is known; it belongs to the table, so it is fitted
-and not applied. What is applied is ``images + contributions``, and this is what is judged.
+A mask is the effect of knowing a value at all, whatever it is. This belongs to the table, so it is
+fitted and not applied. What is applied is ``images + contributions``, and this is what is judged.
 """
 
 from __future__ import annotations
@@ -229,7 +229,7 @@ def _choose_penalty(table: FusionTable) -> float:
             base = np.array([fit.intercepts.get(name, mean) for name in rest.datasets.tolist()])
             p = np.clip(sigmoid(base + raised), 1e-9, 1 - 1e-9)
             losses[number] -= np.log(np.where(rest.labels, p, 1 - p)).sum()
-    return PENALTIES[len(PENALTIES) - 1 - int(np.argmin(losses[::-1]))]
+    return PENALTIES[len(PENALTIES) - 1 - int(np.argmin(losses[::-1]))]  # Equal: the larger one.
 
 
 def _fit(table: FusionTable, penalty: float, *, partial: bool = False) -> _Fit:

@@ -84,8 +84,8 @@ class Fusion(_Part):
     @property
     def digest(self) -> str:
         """SHA-256 of what decides a score: the model and the inputs."""
-        said = [self.model_digest, [one.model_dump() for one in self.inputs]]
-        return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+        parts = [self.model_digest, [one.model_dump() for one in self.inputs]]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def contributions(
         self, items: Sequence[ClinicalItem], breasts: Sequence[Laterality | None]

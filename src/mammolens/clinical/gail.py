@@ -44,9 +44,9 @@ class _Group(NamedTuple):
 def _groups() -> Mapping[str, _Group]:
     """Read the constants. NCI takes those of white patients for Native Americans too."""
     text = resources.files("mammolens.clinical").joinpath("bcrat.json").read_text("utf-8")
-    said = json.loads(text)
+    data = json.loads(text)
     return {
-        name: _Group(**said["models"][one["model"]], **one) for name, one in said["groups"].items()
+        name: _Group(**data["models"][one["model"]], **one) for name, one in data["groups"].items()
     }
 
 
@@ -160,7 +160,7 @@ def _relative_risks(
     factor = 1.0
     if taken and atypia is not None:
         factor = _ATYPIA if atypia else _NO_ATYPIA
-    b = _groups()[race].beta
+    b = _groups()[race].beta  # b[4]: biopsies from 50 on; b[5]: first birth and relatives together
     line = b[0] * taken + b[1] * early + b[2] * birth + b[3] * kin + b[5] * birth * kin
     below = math.exp(line) * factor
     return below, below * math.exp(b[4] * taken)

@@ -136,7 +136,7 @@ def known_value(
 def _with_ages(
     items: Iterable[ClinicalItem], exam_day: date | None, cautions: list[Caution]
 ) -> Iterator[ClinicalItem]:
-    """Turn birth dates into ages, and the age on another day into that on the day of the exam."""
+    """Give items with the age on the day of the exam; add cautions about impossible ages."""
     for item in items:
         if item.name not in (BIRTH_DATE, "age"):
             yield item

@@ -39,7 +39,7 @@ _POWERS: Final = (0.2, 0.5)
 """Exponents of the one-sided bets: the first gains quickly on extreme values, the second on small
 changes. Usual values for mixtures of power bets."""
 _SLOPE: Final = 0.8
-"""Of the linear bets, which lose least while nothing changes."""
+"""Slope of the linear bets, which lose least while nothing changes."""
 _ENDS: Final = 0.3
 """Exponent of the bets on both ends and on the middle."""
 _LEAST_P: Final = 1e-9
@@ -86,7 +86,7 @@ class Evidence:
         return np.asarray(self.counts.sum(axis=1))
 
     def taking(self, rows: npt.NDArray[np.bool_], other: Evidence) -> Evidence:
-        """Replace some rows by those of another."""
+        """Replace the rows (m,) that are true by those of `other`."""
         return Evidence(
             *(
                 np.where(rows if a.ndim == 1 else rows[:, None], getattr(other, f.name), a)
@@ -134,7 +134,7 @@ def step(
     gains = bet_gains(p)
     gains[seen < LEAST] = 1.0
     has_begun = (seen >= LEAST)[:, None]
-    begins = before.run <= 1.0
+    begins = before.run <= 1.0  # CUSUM: a bet that has gained nothing begins again here.
     value = np.nan_to_num(values)[:, None]
     counts = before.counts.copy()
     counts[every, bins] += 1

@@ -39,12 +39,12 @@ class ReplayedAlarm:
     alarm: Alarm
     since: str
     at: str
-    delay: int
+    delay: int  # exams from `since` to `at`
 
 
 @dataclass(frozen=True)
 class Replay:
-    """Alarms in their order, and the monitors at the end by their condition."""
+    """Alarms in their order, and how many measures are waiting or stable at the end."""
 
     exams: int
     alarms: tuple[ReplayedAlarm, ...]
@@ -60,8 +60,8 @@ def groups_of(site: str, exam: ExamValues) -> Iterator[tuple[Partition, str]]:
 
 def seed_of(partition: Partition, *names: object) -> int:
     """Give the seed of a group: the same whenever and wherever it begins."""
-    said = json.dumps([partition.value, *map(str, names)]).encode()
-    return int.from_bytes(hashlib.sha256(said).digest()[:6], "big")
+    names_json = json.dumps([partition.value, *map(str, names)]).encode()
+    return int.from_bytes(hashlib.sha256(names_json).digest()[:6], "big")
 
 
 def replay(exams: Iterable[ExamValues], run_length: float) -> Replay:
@@ -151,13 +151,15 @@ def _read_json(path: Path) -> Iterator[ExamValues]:
 
 
 def _model(model: dict[str, Any], prevalence: float | None) -> str:
+    """Name a model. The prevalence shifts its scores, so that another one is another model."""
     words = f"{model['name']} {model['version']} {model['digest'][:12]}"
     return words if prevalence is None else f"{words} at {prevalence:.6g}"
 
 
 def _read_table(path: Path) -> Iterator[ExamValues]:
     """Read one exam a row: ``category`` and ``malignancy``, and whichever measures there are."""
-    measured = [name for name in NAMES if name not in category_values("low", 0.5)]
+    computed = category_values("low", 0.5)  # Only its names matter here.
+    measured = [name for name in NAMES if name not in computed]
     table = read_table(path, ("category", "malignancy"), (*_OPTIONAL, *measured), remedy=_REMEDY)
     for row in table.rows:
         values = category_values(row["category"], row.number("malignancy"))

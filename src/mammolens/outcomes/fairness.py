@@ -160,7 +160,7 @@ def _compared(
     if members.all() or not members.any():
         return None
     one, others = _share(hits[members]), _share(hits[~members])
-    ranges = [
+    ranges = [  # Half for each: both hold together with the chance `allowed` of an error.
         share_sequence(int(hits[m].sum()), int(m.sum()), allowed / 2) for m in (members, ~members)
     ]
     reached = np.flatnonzero(log_evidence(hits, members) >= math.log(1.0 / allowed))

@@ -193,8 +193,8 @@ def _watched(found: Iterable[Mapping[str, Any]]) -> Iterator[Cells]:
                 f"{key}_others" if key == "n" else f"others_{key}": row["others"][key]
                 for key in ("n", "low", "high")
             }
-            told = {**row, "who": one["who"], **others}
-            yield tuple(told[column] for column in _FAIRNESS_COLUMNS)
+            cells = {**row, "who": one["who"], **others}
+            yield tuple(cells[column] for column in _FAIRNESS_COLUMNS)
 
 
 def _excluded(audit: Audit) -> Iterator[Cells]:
@@ -253,7 +253,7 @@ def write_outcome_manifest(
     counts: Counter[str] = Counter()
     rows: list[Cells] = [_MANIFEST_COLUMNS]
     for row in table.rows:
-        label = _label(row, cases.get(row["study_id"]))
+        label = _label(row, cases.get(row["study_id"]))  # [2] is `pathology`
         counts[label[2] or "left out"] += 1
         if label[2]:
             rows.append((*(row[name] for name in _KEPT_COLUMNS), *label))

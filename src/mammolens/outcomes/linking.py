@@ -228,12 +228,12 @@ def _contradict(outcomes: Iterable[Outcome]) -> bool:
 
     Different sources on one day are different specimens: then one cancer is a cancer.
     """
-    said: dict[tuple[Laterality | None, date, str], set[bool]] = {}
+    answers_of: dict[tuple[Laterality | None, date, str], set[bool]] = {}
     for one in outcomes:
         if one.finding not in UNKNOWN:
             key = (one.side, one.day, one.source)
-            said.setdefault(key, set()).add(one.finding in CANCERS)
-    return any(len(answers) > 1 for answers in said.values())
+            answers_of.setdefault(key, set()).add(one.finding in CANCERS)
+    return any(len(answers) > 1 for answers in answers_of.values())
 
 
 def _is_open(outcomes: Sequence[Outcome]) -> bool:

@@ -1,4 +1,4 @@
-"""To which exam, and to which place in its views, a pathology report belongs.
+"""Find the exam, and the place in its views, to which a pathology report belongs.
 
 What can be read twice is never guessed. Where a sampled place lies follows from its clock position
 and its distance from the nipple. The breast is described by its box in an upright picture. The
@@ -155,7 +155,7 @@ def region_of(place: Place, breast: BreastInView) -> Box | None:
     if place.distance_mm is None or not breast.mm_per_px:
         low = -tolerance if share > OFF_AXIS else -height
         high = tolerance if share < -OFF_AXIS else height
-        if abs(share) <= OFF_AXIS:
+        if abs(share) <= OFF_AXIS:  # The view does not show the direction: near the nipple line.
             low, high = -2 * tolerance, 2 * tolerance
         return breast.box((low, high), (0.0, breast.depth_px))
     distance = place.distance_mm / breast.mm_per_px

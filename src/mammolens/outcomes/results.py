@@ -28,6 +28,7 @@ _ASKED: Final = (("side", "laterality"), ("date", "collected", "issued"))
 _BREAST: Final = "breast"
 _NOT_BREAST: Final = "not breast"
 _UNSURE: Final = "unsure"
+"""Words of `mammolens pathology read`: a tissue, an outcome, and any value that is not certain."""
 _REMEDY: Final = f"Give a table with the columns {', '.join(COLUMNS)}"
 
 
@@ -99,14 +100,14 @@ def read_outcomes(path: Path, today: date) -> list[Outcome]:
 
 
 def _is_of_breast(row: Row) -> bool:
-    """Say whether a row is not of a specimen of another tissue, such as a lymph node."""
+    """Say whether a row is of the breast; a row without a tissue is, a lymph node is not."""
     return row["tissue"] in ("", _BREAST) and row["outcome"] != _NOT_BREAST
 
 
 def _outcome(row: Row, today: date) -> Outcome:
     finding = row.word("outcome", _WORDS)
     if finding is None and row["tissue"]:
-        finding = Finding.UNSURE  # the reader of the report found no outcome that it trusts
+        finding = Finding.UNSURE  # `mammolens pathology read` found no outcome in the report
     if finding is None:
         raise row.wrong("outcome", "an outcome; write unsure if it is not known")
     days = (read_day(row, column, today) for column in _ASKED[1])
@@ -114,7 +115,7 @@ def _outcome(row: Row, today: date) -> Outcome:
     if day is None:
         raise row.wrong("date", "the day of the outcome")
     size_mm = _number(row, "size_mm")
-    if size_mm is not None and not 0.0 < size_mm < 500.0:
+    if size_mm is not None and not 0.0 < size_mm < 500.0:  # Larger is implausible.
         raise row.wrong("size_mm", "a size in mm above 0, or empty")
     positive, examined = _nodes(row, "nodes_positive"), _nodes(row, "nodes_examined")
     if positive is not None and examined is not None and positive > examined:
@@ -146,6 +147,6 @@ def _nodes(row: Row, column: str) -> int | None:
     value = _number(row, column)
     if value is None:
         return None
-    if value < 0 or value != int(value) or value > 200:
+    if value < 0 or value != int(value) or value > 200:  # More is implausible.
         raise row.wrong(column, "a number of lymph nodes, or empty")
     return int(value)

@@ -130,6 +130,7 @@ def _gather(rows: Iterable[Marked], cytology: bool, excised: bool) -> _Evidence:
                 found.doubted.setdefault(outcome, []).append(shown)
             elif how is Assertion.DENIED:
                 found.denied.add(outcome)
+                # "No invasive carcinoma" alone says nothing of carcinoma in situ.
                 both = outcome is not Outcome.INVASIVE or bool(_BOTH.search(text))
                 if outcome in MALIGNANT and not elsewhere and both:
                     found.no_malignancy.append(shown)
@@ -277,7 +278,7 @@ def _with_code(stated: Statement | None, code: Statement | None, worse: Sequence
     if code.value is None or code.value == "B4":
         return Statement(None, 0.0, lines, code.reason or "B4 means suspicious, not diagnosed")
     name = str(code.value)
-    meant = _MEANT.get(name, _MEANT["B3"])
+    meant = _MEANT.get(name, _MEANT["B3"])  # B3a, B3b
     if stated is None or stated.value is None:
         if worse and name not in ("B5a", "B5b"):
             return Statement(None, 0.0, lines, "the words are less certain than the B-code")

@@ -85,7 +85,7 @@ def read_text(text: str) -> TextReading:
     history = [s for s in sentences if s.section is Section.HISTORY]
     marked = {id(s): Marked(s) for s in sentences}
     cytology = bool(_CYTOLOGY.search(" ".join(s.text for s in sentences[:60])))
-    loose = _place_floating(groups, [Marked(s) for s in floating])
+    loose_cancer = _place_floating(groups, [Marked(s) for s in floating])
     shared = shared_by_all(sentences, floating)
     read = [_read_specimen(one, history, marked, cytology, len(groups)) for one in groups]
     read = [completed(one, shared) for one in read]
@@ -94,7 +94,7 @@ def read_text(text: str) -> TextReading:
         doubts.append(f"the text has {len(text):,} characters: it may be more than one report")
     if not read:
         doubts.append("the report has no text about tissue")
-    if loose and not any(one.outcome in MALIGNANT or one.outcome is None for one in read):
+    if loose_cancer and not any(one.outcome in MALIGNANT or one.outcome is None for one in read):
         doubts.append("a malignant diagnosis could not be given to a specimen")
         read = [_doubted(one, doubts[-1]) for one in read]
     if len(text) > LONGEST_REPORT:
@@ -126,12 +126,12 @@ def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool
     if len(with_cancer) == 1:
         with_cancer[0].sentences += [row.sentence for row in forms]
         return False
-    told = [row for row in floating if row.section is not Section.SPECIMEN]
+    elsewhere = [row for row in floating if row.section is not Section.SPECIMEN]
     empty = [one for one in groups if _has_no_diagnosis(one)]
     if not with_cancer and len(empty) == 1:
-        empty[0].sentences += [row.sentence for row in told]
+        empty[0].sentences += [row.sentence for row in elsewhere]
         return False
-    return any(_is_malignant(row) for row in told)
+    return any(_is_malignant(row) for row in elsewhere)
 
 
 def _has_no_diagnosis(one: Group) -> bool:

@@ -38,7 +38,7 @@ _SIDED: Final = re.compile(
     r"[A-H](?=[ ,]{1,2}(?:(?i:left|right|lt|rt|breast|axilla\w*|sentinel)|[LRlr])\b)|"
     r"[1-9](?=[ ,]{1,2}(?:(?i:left|right|lt|rt)|[LRlr])\b))[ ,]{1,3}"
 )
-"""A label without a sign: "B R 9 o'clock". It may be an article, so that it needs company."""
+"""A label without a sign: "B R 9 o'clock". "A" may be the article: others must confirm it."""
 PLACE: Final = re.compile(
     r"breast|axill|node|core|biops|excision|ectomy|nipple|margin|cavity|\bleft\b|\bright\b|"
     r"\blt\b|\brt\b|quadrant|o'? ?clock|skin|aspirat|\bfna|\bwle\b|sentinel|\bsln|tissue|"
@@ -139,7 +139,7 @@ def known_labels(lines: Iterable[tuple[str, bool]]) -> frozenset[str]:
         Each line without its title, and whether it stands in a description (gross or microscopic),
         where a number alone is no label unless a side follows it.
     """
-    found: dict[str, bool] = {}
+    found: dict[str, bool] = {}  # label → whether it certainly names a specimen
     sided: dict[str, None] = {}
     announced = 0
     called_so: set[str] = set()
@@ -169,6 +169,7 @@ def known_labels(lines: Iterable[tuple[str, bool]]) -> frozenset[str]:
         found = dict.fromkeys(found, True)
     named = frozenset(name for name, placed in found.items() if placed)
     numbers = [name for name in named if name.isdigit() or name in ("I", "II", "III", "IV")]
+    # A single number numbers a list; a single letter names a specimen.
     return named if len(numbers) != 1 or len(named) > 1 else named - frozenset(numbers)
 
 
@@ -189,6 +190,7 @@ def missing_labels(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def _names(match: re.Match[str]) -> tuple[str, ...]:
+    """Give the labels of a match of `LABEL`; "A-C" and "A to C" are three."""
     first, second = match[2].upper(), (match[3] or "").upper()
     if not second:
         return (first,)

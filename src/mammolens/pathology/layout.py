@@ -79,8 +79,8 @@ def divide(text: str) -> list[Sentence]:
     )
     sentences: list[Sentence] = []
     names: tuple[str, ...] = ()
-    letters = frozenset(name for name in known if name.isalpha())
-    listed_names: set[str] = set()
+    letters = frozenset(name for name in known if name.isalpha())  # A number can be a measure.
+    listed_names: set[str] = set()  # Of a list of specimens; "" marks that it has begun again.
     parts = (row._replace(text=part) for row in rows for part in _listed(row, known))
     for row in parts:
         own, rest = called(row.text, known)
@@ -161,7 +161,7 @@ def _without_question(rows: list[_Row]) -> list[_Row]:
 
 
 def _rows(lines: Iterable[str]) -> Iterator[_Row]:
-    section, spoken = Section.BODY, False
+    section, spoken = Section.BODY, False  # `spoken`: the section has text already.
     for number, line in enumerate(lines):
         if not line:
             if section in (Section.OTHER, Section.HISTORY) and spoken:

@@ -134,7 +134,7 @@ def _grades_in(
         ):
             continue
         about = _about(row, match.start(), match.end(), topic)
-        if match["part"]:
+        if match["part"]:  # The grade of DCIS, but one of three parts of the other.
             if about == "situ" or _SITU_WORDS.search(text[: match.start()]):
                 several = match["n5"] and match["n5"] != match["n0"]
                 name = None if several else _DCIS_NAMES[_ROMAN[match["n0"]] - 1]
@@ -161,6 +161,7 @@ def _grades_in(
             ):
                 continue
             if total >= 3 and _about(row, match.start(), match.end(), topic) != "situ":
+                # Nottingham: 3 to 5, 6 or 7, 8 or 9 points (Elston and Ellis 1991).
                 yield Property.GRADE, 1 if total <= 5 else 2 if total <= 7 else 3
     yield from _word_grades(row, outcome, topic)
 
@@ -204,7 +205,7 @@ def _grade_value(match: re.Match[str]) -> int | None:
         return {"w": 1, "m": 2, "p": 3}[match["diff"][0]]
     first, second = match["n1"] or match["n3"], match["n2"] or match["n4"]
     value = _ROMAN[first]
-    if second and not (match["to"] == "/" and _ROMAN[second] == 3):
+    if second and not (match["to"] == "/" and _ROMAN[second] == 3):  # "2/3" is 2 of 3
         return value if _ROMAN[second] == value else None
     return value
 
@@ -239,7 +240,7 @@ def size_of(rows: Sequence[Marked], outcome: Statement) -> Statement | None:
     if outcome.value not in (Outcome.INVASIVE.value, Outcome.IN_SITU.value):
         return None
     wanted = "invasive" if outcome.value == Outcome.INVASIVE.value else "situ"
-    sizes: dict[bool, list[tuple[float, str]]] = {}
+    sizes: dict[bool, list[tuple[float, str]]] = {}  # True: of an addendum
     topic, line = "", -5
     for row in rows:
         if row.section not in _PLACES or row.is_rule:

@@ -70,7 +70,7 @@ class Marked:
 
     @cached_property
     def mentions(self) -> tuple[Mention, ...]:
-        """The diagnoses in the order of the sentence; overlapping words go to the first rule."""
+        """The diagnoses in the order of the sentence; the first concept takes overlapping words."""
         if self.is_rule:
             return ()
         text, found = self.text, []
@@ -134,6 +134,7 @@ _CODE: Final = re.compile(
 )
 _CODE_PLACE: Final = TELLING - {Section.MARKERS}
 _CASSETTE: Final = re.compile(r"block|cassette|slide|section|specimen|vitamin|hepatitis|stage|pot ")
+"""Words before "B1" that make it a block, a vitamin or a virus, and not a B-code."""
 
 
 def b_code_of(rows: Iterable[Marked]) -> Statement | None:
@@ -159,7 +160,7 @@ def b_code_of(rows: Iterable[Marked]) -> Statement | None:
     if not used:
         return None
     lines = tuple(dict.fromkeys(used.values()))[:3]
-    longest = max(used, key=len)
+    longest = max(used, key=len)  # "B5" and "B5b" are one code; "B5a" and "B5b" are two.
     if any(not longest.startswith(code) for code in used):
         return Statement(None, 0.0, lines, "several B-codes are given")
     return Statement(longest, 0.97, lines)
@@ -171,7 +172,7 @@ _C_MEANT: Final = {
     "1": Outcome.UNSATISFACTORY,
     "2": Outcome.BENIGN,
     "5": Outcome.MALIGNANT,
-}
+}  # C3 and C4 suspect a malignancy.
 
 
 def c_code_outcomes(rows: Iterable[Marked]) -> Iterator[tuple[Outcome, bool, str]]:

@@ -23,7 +23,7 @@ _NUMBER: Final = {
     **dict.fromkeys(("none", "zero", "nil"), 0),
     "single": 1,
     "both": 2,
-    "all": -1,
+    "all": -1,  # The other number of the count takes its place.
 }
 _N: Final = r"(\d{1,2}|" + "|".join(w for w in _NUMBER if w.isalpha()) + r")"
 _FRACTION: Final = re.compile(
@@ -56,6 +56,7 @@ _NO_METASTASIS: Final = re.compile(
 )
 _NODE_WORD: Final = re.compile(r"\bnodes?\b|\bsln|\bsentinel|\bln\b|\blns\b|axilla|nodal|\balnd\b")
 _ITC: Final = re.compile(r"isolated tumour cells|\bitcs?\b|pn0 ?\(?i\+")
+"""Isolated tumour cells, pN0(i+): alone, they do not make a node positive (UICC TNM)."""
 
 
 def nodes_of(rows: Sequence[Marked], *, only_nodes: bool) -> dict[Property, Statement]:
@@ -69,10 +70,10 @@ def nodes_of(rows: Sequence[Marked], *, only_nodes: bool) -> dict[Property, Stat
         Whether the specimen holds lymph nodes alone; else a sentence must speak of nodes.
     """
     if only_nodes and any(row.sentence.starts_line and _PIECE.search(row.text) for row in rows):
-        piece = _single(rows)
+        piece = _count_unnumbered(rows)
         return {} if piece is None else _stated(*piece[1:])
-    best: tuple[int, int | None, int | None, str] | None = None
-    line = -1
+    best: tuple[int, int | None, int | None, str] | None = None  # (*_count(…), its sentence)
+    line = -1  # The last line that spoke of nodes: the rest of it does too.
     for row in rows:
         text = row.text
         if row.section not in TELLING or row.is_rule or "previous" in text:
@@ -84,14 +85,14 @@ def nodes_of(rows: Sequence[Marked], *, only_nodes: bool) -> dict[Property, Stat
         weight, examined, positive = _count(text)
         if weight and (best is None or weight > best[0]):
             if best is not None and weight == 2 and positive is None:
-                positive = best[2]
+                positive = best[2]  # An earlier sentence gave only the positive nodes.
             best = (weight, examined, positive, row.sentence.shown)
         elif best and weight and None in best[1:3]:
             examined = best[1] if best[1] is not None else examined
             positive = best[2] if best[2] is not None else positive
             best = (best[0], examined, positive, best[3])
     if best is None and only_nodes:
-        best = _single(rows)
+        best = _count_unnumbered(rows)
     if best is None:
         return {}
     return _stated(*best[1:])
@@ -111,7 +112,7 @@ _METASTASIS: Final = re.compile(
 )
 
 
-def _single(rows: Sequence[Marked]) -> tuple[int, int | None, int | None, str] | None:
+def _count_unnumbered(rows: Sequence[Marked]) -> tuple[int, int | None, int | None, str] | None:
     """Count the node of a specimen that names one node (or "both") without a number."""
     used = [row for row in rows if row.section in TELLING and not row.is_rule]
     text = " ".join(row.text for row in used)[:2000]
@@ -127,8 +128,8 @@ def _single(rows: Sequence[Marked]) -> tuple[int, int | None, int | None, str] |
 
 
 def _count(text: str) -> tuple[int, int | None, int | None]:
-    """Give how good the count of a sentence is (0: none), nodes examined, nodes positive."""
-    none_seen = bool(_ITC.search(text)) and "macromet" not in text and "micromet" not in text
+    """Give the weight (3 "2 of 5", 2 examined, 1 positive alone, 0 none), examined, positive."""
+    only_itc = bool(_ITC.search(text)) and "macromet" not in text and "micromet" not in text
     for match in _FRACTION.finditer(text):
         if re.search(
             r"score|allred|grade|level \d|\bfor\b.{0,4}$",
@@ -145,8 +146,8 @@ def _count(text: str) -> tuple[int, int | None, int | None]:
                 and "positive" not in text
                 and "metasta" not in text
             ):
-                first = 0
-            return 3, second, 0 if none_seen else first
+                first = 0  # "Three of three nodes are benign".
+            return 3, second, 0 if only_itc else first
     examined = positive = None
     if called := _POSITIVE_NODES.search(text):
         positive = _NUMBER[next(group for group in called.groups() if group)]
@@ -155,7 +156,7 @@ def _count(text: str) -> tuple[int, int | None, int | None]:
         if examined <= 0:
             examined = None
     if examined is not None and positive is None:
-        if _NO_METASTASIS.search(text) or none_seen:
+        if _NO_METASTASIS.search(text) or only_itc:
             positive = 0
         elif re.search(r"positive|involved|metasta|contain", text) and not re.search(
             r"examined|number", text

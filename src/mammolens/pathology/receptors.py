@@ -123,7 +123,7 @@ def _read(text: str) -> list[tuple[Property, str | float | None, int]]:
             .replace("receptor", "")
             .replace("status", ""),
         ):
-            waiting += kinds
+            waiting += kinds  # "ER and PR: positive": the value follows the last name.
             continue
         for kind in [*waiting, *kinds]:
             value = _value(kind, tail)
@@ -160,14 +160,14 @@ def _value(kind: Property, tail: str) -> object:
     if match := _H_SCORE.search(tail):
         return "positive" if int(match[1]) > 10 else "negative" if match[1] == "0" else _ABSENT
     if match := _ALLRED.search(tail):
-        return "positive" if int(match[1] or match[2]) > 2 else "negative"
+        return "positive" if int(match[1] or match[2]) > 2 else "negative"  # Harvey 1999
     if match := _BARE_SCORE.match(tail):
         return "positive" if int(match[1]) > 2 else "negative"
     if match := _PERCENT.search(tail):
         share = float(match[2])
         if match[1] == "<" and share <= 1:
             share = 0.0
-        if share < 1:
+        if share < 1:  # 1 %, and 10 % for a low oestrogen receptor: ASCO/CAP 2020.
             return "negative"
         return "low positive" if share <= 10 and kind is Property.ER else "positive"
     return _ABSENT
@@ -190,7 +190,7 @@ def _her2(tail: str) -> object:
     if re.search(r"her2-?low|\blow\b", tail):
         return "negative"
     if match := _IHC.search(tail):
-        return ("negative", "negative", "equivocal", "positive")[int(match[1])]
+        return ("negative", "negative", "equivocal", "positive")[int(match[1])]  # ASCO/CAP
     negative, positive = _NEGATIVE.search(tail), _POSITIVE.search(tail)
     if negative and not (positive and positive.start() < negative.start()):
         return "negative"

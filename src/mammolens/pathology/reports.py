@@ -133,7 +133,7 @@ def moment(text: str | None) -> datetime | None:
     try:
         if match := _STAMP.fullmatch(value):
             parts = [int(group) if group else None for group in match.groups()[:6]]
-            year, month, day, hour, minute, second = parts
+            year, month, day, hour, minute, second = parts  # A month alone is its first day.
             zone = _zone(match[7])
             return datetime(
                 year or 0, month or 0, day or 1, hour or 0, minute or 0, second or 0, tzinfo=zone

@@ -56,7 +56,7 @@ _DATED: Final = re.compile(
 """A side of an operation or disease with its year: "left mastectomy for carcinoma 2009"."""
 _AGO: Final = re.compile(r"\b(?:year|month|week)s? (?:ago|earlier)\b")
 _WRONG: Final = re.compile(r"\bnot |\binstead of\b|\bstated\b|\bfrom\b|\blabelled\b|\bas\b")
-
+"""Words before the side that an addendum corrects, as in "not left"."""
 
 _NO_SIDE: Final = re.compile(r"\b(?:left ?/ ?right|right ?/ ?left|[lr] ?/ ?[lr]|left or right)\b")
 """A question for the side."""

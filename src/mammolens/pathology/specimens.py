@@ -67,7 +67,7 @@ _OF_BREAST: Final = re.compile(
 
 @dataclass
 class Group:
-    """A specimen: its name (``None`` without a label), its sentences, its headings."""
+    """A specimen: its label or ``None``, its sentences, whether a heading says lymph nodes."""
 
     name: str | None
     sentences: list[Sentence] = field(default_factory=list)
@@ -94,26 +94,26 @@ def group(sentences: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     groups, floating
         The specimens in the order of the report, and sentences that belong to none for certain.
     """
-    told = [s for s in sentences if s.section in TELLING | {Section.SPECIMEN, Section.GROSS}]
-    if any(s.names for s in told):
-        return _by_label(told)
-    return _by_side(told)
+    usable = [s for s in sentences if s.section in TELLING | {Section.SPECIMEN, Section.GROSS}]
+    if any(s.names for s in usable):
+        return _by_label(usable)
+    return _by_side(usable)
 
 
-def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
+def _by_label(usable: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     groups: dict[str, Group] = {}
-    for sentence in told:
+    for sentence in usable:
         for name in sentence.names:
             groups.setdefault(name, _new(name)).sentences.append(sentence)
     floating: list[Sentence] = []
-    for sentence in told:
+    for sentence in usable:
         if not sentence.names:
             for name in _names_inside(sentence, groups) or ():
                 groups[name].sentences.append(sentence)
                 break
             else:
                 floating.append(sentence)
-    floating += _apart(groups, told)
+    floating += _trailing_paragraphs(groups, usable)
     floating += _receptors_of_nodes(groups.values())
     last = next(reversed(groups.values()), None)
     if last is not None and len(groups) > 1:
@@ -123,11 +123,11 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     if len(kept) == 1:
         kept[0].sentences += floating
         return kept, []
-    return kept, _by_sides_of(kept, floating)
+    return kept, _assign_by_side(kept, floating)
 
 
-_SENTENCE: Final = 25
-"""Letters; what is shorter is only a heading, and the next paragraph belongs to it."""
+_LONGEST_HEADING: Final = 25
+"""Letters; the paragraph behind a shorter text belongs to it."""
 _RECEPTOR_ROW: Final = re.compile(
     r"^\W*(?:er|pr|pgr|her ?-?2|o?estrogen|progesterone|(?:hormone )?receptors?|ki ?-?67|mib)\b"
 )
@@ -144,25 +144,25 @@ def _receptors_of_nodes(groups: Iterable[Group]) -> list[Sentence]:
     return taken
 
 
-def _apart(groups: dict[str, Group], told: Sequence[Sentence]) -> list[Sentence]:
+def _trailing_paragraphs(groups: dict[str, Group], usable: Sequence[Sentence]) -> list[Sentence]:
     """Take away the paragraphs that follow the last specimen of a section and are not labelled.
 
     A comment behind the list of specimens is about all of them.
     """
     taken: list[Sentence] = []
-    for place, sentence in enumerate(told):
-        before = told[place - 1] if place else None
+    for place, sentence in enumerate(usable):
+        before = usable[place - 1] if place else None
         if before is None or not sentence.names or sentence.section is not before.section:
             continue
         is_apart = (
             sentence.names == before.names
             and sentence.line > before.line + 1
             and not sentence.shown.startswith(("-", "*"))
-            and len(before.text) > _SENTENCE
-            and not any(s.names not in ((), sentence.names) for s in told[place:])
+            and len(before.text) > _LONGEST_HEADING
+            and not any(s.names not in ((), sentence.names) for s in usable[place:])
         )
         if is_apart and len(groups) > 1:
-            rest = [s for s in told[place:] if s.names == sentence.names]
+            rest = [s for s in usable[place:] if s.names == sentence.names]
             lines = {id(s) for s in rest}
             groups[sentence.names[0]].sentences = [
                 s for s in groups[sentence.names[0]].sentences if id(s) not in lines
@@ -195,7 +195,7 @@ def _names_inside(sentence: Sentence, groups: dict[str, Group]) -> list[str]:
     return [name for name in found if name in groups]
 
 
-def _by_sides_of(groups: Sequence[Group], floating: Iterable[Sentence]) -> list[Sentence]:
+def _assign_by_side(groups: Sequence[Group], floating: Iterable[Sentence]) -> list[Sentence]:
     """Give a sentence that names a side to the only breast specimen of that side."""
     sides = {id(g): _sides(g) for g in groups}
     left: list[Sentence] = []
@@ -227,22 +227,23 @@ def _nodes_only(one: Group) -> bool:
     return any(is_node(heading) for heading in one.headings[:1])
 
 
-def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
-    parts = [part for sentence in told for part in _divided(sentence)]
+def _by_side(usable: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
+    """Divide a report without labels by side, lymph nodes and cavity shaves."""
+    parts = [part for sentence in usable for part in _divided(sentence)]
     deciding = [s for s in parts if s.section in (Section.DIAGNOSIS, Section.ADDENDUM)]
     if not any(sides_in(s.text) for s in deciding):
         deciding = [s for s in parts if s.section in TELLING]
     sides = list(dict.fromkeys(side for s in deciding for side in _own(s)))
-    if any(s.section is Section.ADDENDUM and _WRONG_SIDE.search(s.text) for s in told):
+    if any(s.section is Section.ADDENDUM and _WRONG_SIDE.search(s.text) for s in usable):
         sides = []  # The other side was an error: it is one specimen.
     plain = {heading[0] for s in parts if (heading := _PLAIN_HEADING.match(s.text))}
     has_nodes = any(_starts_nodes(s) for s in parts) or len({one[:4] for one in plain}) > 1
     shaves = {shave for s in parts if (shave := _shave(s))}
     has_parts = has_nodes or len(shaves) > 1 or (bool(shaves) and _has_more(parts))
-    if has_nodes and not any(_OF_BREAST.search(s.text) for s in told):
-        return [Group(None, list(told), node_heading=True)], []
+    if has_nodes and not any(_OF_BREAST.search(s.text) for s in usable):
+        return [Group(None, list(usable), node_heading=True)], []
     if len(sides) < 2 and not has_parts:
-        return ([Group(None, list(told))] if told else []), []
+        return ([Group(None, list(usable))] if usable else []), []
     groups: dict[tuple[Laterality | None, bool, str], Group] = {}
     floating: list[Sentence] = []
     running: Laterality | None = None
@@ -272,7 +273,7 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
         here = groups.setdefault((place, nodes, shave), Group(None, node_heading=nodes))
         here.sentences.append(sentence)
     if not groups:
-        return [Group(None, list(told))], []
+        return [Group(None, list(usable))], []
     telling = [g for g in groups.values() if any(s.section in TELLING for s in g.sentences)]
     return telling or list(groups.values()), floating
 
@@ -299,6 +300,7 @@ def _starts_nodes(sentence: Sentence) -> bool:
 
 
 def _own(sentence: Sentence) -> list[Laterality]:
+    """List the sides that a sentence says of this specimen."""
     return list(dict.fromkeys(side for side, _ in present_sides(sentence.text)))
 
 

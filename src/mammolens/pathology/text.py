@@ -70,6 +70,7 @@ _HYPHEN: Final = re.compile(
 """A word that is divided at the end of a line."""
 _SPACED: Final = re.compile(r"\b(?:[A-Z] ){4,40}[A-Z]\b")
 _CELLS: Final = re.compile(r"^(?:part |specimen )?([A-H]|\d{1,2})$", re.IGNORECASE)
+"""The first cell of a row of a table, if it is the label of a specimen."""
 _SCANNED: Final = re.compile(
     r"\b(?!y?p[TNtn])(?=[A-Za-z]*[01])(?=[A-Za-z01]*[A-Za-z]{3})[A-Za-z01]{5,}(?<=[A-Za-z])\b"
     r"|\b(?=[A-Zl]*l)(?=[A-Zl]*[A-Z]{2})[A-Zl]{3,}\b|\b[DdLl][Cc]1[Ss]\b"
@@ -100,7 +101,8 @@ def _unscanned(match: re.Match[str]) -> str:
     word = word.replace("0", "o")
     forms = (word.replace("1", "i"), word.replace("1", "l"))
     known = [form for form in forms if form.lower() in _KNOWN or correct(form.lower()) in _KNOWN]
-    return (known or [forms[word.startswith("1")]])[0]
+    unknown = forms[1] if word.startswith("1") else forms[0]  # A guess.
+    return known[0] if known else unknown
 
 
 def unfold(text: str) -> str:
@@ -204,6 +206,7 @@ _REAL: Final = frozenset(
 """Correct words that are one letter away from a word of the list."""
 _TOKEN: Final = re.compile(r"[a-z]{6,16}")
 _SLIPS: Final = {"rigth": "right", "rihgt": "right", "letf": "left", "brest": "breast"}
+"""Misspellings that are too short for `_TOKEN`."""
 _SHORT: Final = re.compile(rf"\b(?:{'|'.join(_SLIPS)})\b")
 
 
@@ -213,7 +216,7 @@ def _without_one(word: str) -> Iterator[str]:
 
 
 def _spellings() -> dict[str, str]:
-    """Every list word with one letter missing → the word; ambiguous ones are left out."""
+    """Map each of `_WORDS`, and each form with one letter less, to its word if only one fits."""
     found: dict[str, str] = {}
     for word in _WORDS:
         for form in {*_without_one(word), word}:

@@ -37,6 +37,7 @@ class Outcome(str, Enum):
 
 
 MALIGNANT: Final = frozenset((Outcome.IN_SITU, Outcome.INVASIVE, Outcome.MALIGNANT))
+"""The outcomes that are a cancer; one of them is `Outcome.MALIGNANT`."""
 
 
 class Tissue(str, Enum):
@@ -105,7 +106,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class SpecimenReading:
-    """One specimen of a report: its name in the report, its tissue, and what is stated about it."""
+    """What is read of one specimen; `name` is its label in the report, ``None`` without one."""
 
     name: str | None
     tissue: Tissue

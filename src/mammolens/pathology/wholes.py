@@ -103,7 +103,7 @@ _BOTH: Final = re.compile(
     r"\bboth breasts\b|\bbilateral (?:breast|core|mastect|reduction|mammo|biops|excision|fna)"
 )
 _ONE_PLACE: Final = ("core biopsy", "vacuum biopsy", "fine needle aspiration", "punch biopsy", None)
-"""Procedures that sample one place, so that two places are two specimens."""
+"""Procedures that sample one place, so that two places are two specimens; or it is not known."""
 
 
 def not_divided(sentences: Sequence[Sentence], read: Sequence[SpecimenReading]) -> str:
@@ -214,9 +214,9 @@ def named_by_place(sentences: Sequence[Sentence]) -> list[Sentence]:
 
     Nothing changes in a report with labels, or of an operation: its lesions are of one specimen.
     """
-    told = [s for s in sentences if s.section is not Section.HISTORY]
-    text = " ".join(s.text for s in told)[:20_000]
-    if any(s.names for s in told) or not _BIOPSIES.search(text) or _ONE_SPECIMEN.search(text):
+    present = [s for s in sentences if s.section is not Section.HISTORY]
+    text = " ".join(s.text for s in present)[:20_000]
+    if any(s.names for s in present) or not _BIOPSIES.search(text) or _ONE_SPECIMEN.search(text):
         return list(sentences)
     for kind in _PLACE_KINDS:
         keys = [_key(s, kind) for s in sentences]
@@ -226,6 +226,7 @@ def named_by_place(sentences: Sequence[Sentence]) -> list[Sentence]:
 
 
 def _key(sentence: Sentence, kind: re.Pattern[str]) -> str:
+    """Give side and place of a heading, such as "l 2", "l node" or " 2"; "" if it has no place."""
     heading = _HEADING.match(sentence.text) if sentence.section in _PLACE_SECTIONS else None
     place = kind.search(heading[1]) if heading else None
     side = _SIDE.search(heading[1]) if heading else None

@@ -87,7 +87,7 @@ def analyze_archive(
             return _finished(job)
         digest = package.model_id.digest
         work = Work(job.exams, named, digest, __version__, options, job.key, analyse)
-        del package
+        del package  # The workers load it themselves; here it would only take memory.
         with open_plan(job.plan) as plan, open_cluster(cluster, tls) as workers:
 
             def read(tasks: Iterator[tuple[Mark, ...]]) -> Iterator[list[Mark]]:
@@ -102,7 +102,7 @@ def analyze_archive(
                     remedy="Give folders or zip archives with mammograms",
                 )
             if job.shards is None:
-                job.shards = -(-studies // SHARD_STUDIES)
+                job.shards = -(-studies // SHARD_STUDIES)  # Rounded up; kept when it continues.
             summary = _analyse_shards(plan, job, work, workers, studies, on_progress)
         job.close()
         return summary
@@ -124,7 +124,7 @@ def _analyse_shards(
 ) -> ArchiveSummary:
     """Analyse the shards without a file, delete files of shards that are no longer planned."""
     assert job.shards is not None
-    if workers.killers:
+    if workers.killers:  # Files killed workers while the plan was made.
         raise _killed(workers.killers)
     total, analysed = Counts(), 0
     kept: set[str] = set()

@@ -1,4 +1,4 @@
-"""Read a data set with workers: they read the headers, and the reader of the set finds them read.
+"""Build the table of a data set with workers, which read the headers before its reader needs them.
 
 The table is made by the same reader as without workers, so it is the same table. What was read is
 kept beside it until it is written: an interrupted build reads the other headers alone.
@@ -45,7 +45,7 @@ def build_with_workers(
     with keeping_headers(table) as kept:
         for path in paths:
             found |= kept.of(path)
-        on_progress(len(found) // 2, len(paths))
+        on_progress(len(found) // 2, len(paths))  # `read_headers` finds two things in a file.
         unread = [path for path in paths if ("identify", path) not in found]
         if unread:
             walk = iter(unread)

@@ -42,7 +42,7 @@ CREATE INDEX IF NOT EXISTS suspects ON file (folder) WHERE suspect;
 
 @dataclass(frozen=True)
 class Mark:
-    """A file, and what its header says of the files that it belongs to."""
+    """A file with its `mammolens.exams.Placement`: study (hashed), folder, if it is suspect."""
 
     real: str
     file: ImageFile

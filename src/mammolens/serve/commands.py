@@ -311,7 +311,7 @@ def ended_together(*parts: AbstractContextManager[object]) -> Iterator[list[obje
     """
     with ExitStack() as begun:
         given = [begun.enter_context(part) for part in parts]
-        begun.pop_all()
+        begun.pop_all()  # All have begun: from here on, this function ends them.
     try:
         yield given
     finally:

@@ -1,6 +1,6 @@
 """Monitors and alarms as people see them, whose they are, and what people decide about them.
 
-An alarm is known, a monitor is muted, or its measures restart.
+People acknowledge an alarm, mute a monitor, or restart some of its measures.
 """
 
 from __future__ import annotations
@@ -185,8 +185,8 @@ def mute_monitor(
         of = MONITORS.c.id == monitor_id
         connection.execute(MONITORS.update().where(of).values(muted_until=until))
         row = visible_monitor(connection, person, monitor_id)
-        said = until.isoformat(timespec="seconds") if until else None
-        detail: audit.Detail = {"monitor": monitor_id, "until": said}
+        end = until.isoformat(timespec="seconds") if until else None
+        detail: audit.Detail = {"monitor": monitor_id, "until": end}
         audit.append(database, connection, person.actor, "monitor_muted", None, detail)
     return monitor_note(row)
 

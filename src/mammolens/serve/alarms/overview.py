@@ -110,6 +110,7 @@ def measure_points(
         asked = (
             sa.select(OBSERVATIONS, may_open)
             .join(EXAMS, EXAMS.c.id == OBSERVATIONS.c.exam_id)
+            # `measures` is JSON text, and only names of measures are in quotes.
             .where(*_of(monitor), OBSERVATIONS.c.measures.contains(f'"{measure}"'))
             .order_by(OBSERVATIONS.c.id.desc())
             .limit(POINTS)

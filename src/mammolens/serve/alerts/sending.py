@@ -41,7 +41,7 @@ from mammolens.serve.settings import JobSettings, NodeSettings
 __all__ = ["alerting", "send_due"]
 
 ROOM: Final = "alerts"
-LONGEST_IN_TIMEOUTS: Final = 8
+LONGEST_IN_TIMEOUTS: Final = 8  # Longest time of an attempt, in timeouts of its channel.
 NOT_NEEDED: Final = "not needed any more"
 
 
@@ -50,7 +50,7 @@ class _Outcome:
     """What became of an attempt: it arrived, or why not, and whether another one makes sense."""
 
     arrived: bool
-    said: str
+    reason: str
     again: bool = True
 
 
@@ -76,7 +76,7 @@ def send_due(state: NodeState, pulse: Pulse | None = None) -> bool:
     database, settings = state.database, state.settings
     began = time.monotonic()
     worker = f"{socket.gethostname()}:{os.getpid()}"
-    claimed = leases.claim(database, ALERTS, worker, _patient(settings), _find_ready)
+    claimed = leases.claim(database, ALERTS, worker, _with_long_waits(settings), _find_ready)
     for claim in claimed:
         longest_s = LONGEST_IN_TIMEOUTS * _timeout_s(settings)
         with contextlib.ExitStack() as held:
@@ -87,7 +87,7 @@ def send_due(state: NodeState, pulse: Pulse | None = None) -> bool:
     return bool(claimed)
 
 
-def _patient(settings: NodeSettings) -> JobSettings:
+def _with_long_waits(settings: NodeSettings) -> JobSettings:
     """Let waits of messages be as long as their settings say (`leases` shortens longer ones)."""
     longest = 60.0 * max(settings.alerts.reminder_minutes, settings.monitor.gather_minutes)
     jobs = settings.jobs
@@ -158,21 +158,21 @@ def _enter(state: NodeState, claim: leases.Claim, outcome: _Outcome) -> None:
         "count": row.total,
         "kind": row.kind,
         "person": row.person_id,
-        "said": outcome.said,
+        "said": outcome.reason,
     }
     given_up = not outcome.arrived and (not outcome.again or tried >= settings.alerts.max_attempts)
     with database.write() as connection:
         if outcome.arrived:
             action = "alert_sent"
             held = leases.settle(database, connection, ALERTS, claim.lease)
-            if held and row.kind == AlertKind.NOTICE.value and outcome.said != NOT_NEEDED:
+            if held and row.kind == AlertKind.NOTICE.value and outcome.reason != NOT_NEEDED:
                 enter_reminder(database, connection, row, settings.alerts.reminder_minutes)
         elif given_up:
             action = "alert_given_up"
             ended = {
                 **leases.FREE,
                 "state": WorkState.DEAD.value,
-                "error": outcome.said,
+                "error": outcome.reason,
                 "finished_at": database.now(connection),
             }
             held = leases.change(connection, ALERTS, claim.lease, **ended)
@@ -180,9 +180,9 @@ def _enter(state: NodeState, claim: leases.Claim, outcome: _Outcome) -> None:
             action = "alert_put_off"
             wait_s = attempts.wait_after(tried, settings.jobs)
             held = leases.release(
-                database, connection, ALERTS, claim.lease, wait_s, error=outcome.said
+                database, connection, ALERTS, claim.lease, wait_s, error=outcome.reason
             )
         if held:
             audit.append(database, connection, "alerts", action, None, detail)
     level = logging.INFO if outcome.arrived else logging.WARNING
-    logs.event(ROOM, action, level, reason=outcome.said, attempt=tried, route=row.channel)
+    logs.event(ROOM, action, level, reason=outcome.reason, attempt=tried, route=row.channel)

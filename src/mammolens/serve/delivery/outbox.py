@@ -136,7 +136,7 @@ def revive_deliveries(database: Database, actor: str, ids: Sequence[int] | None 
     Parameters
     ----------
     ids
-        Which; ``None``: all.
+        Numbers of the deliveries; ``None`` for all.
 
     Raises
     ------

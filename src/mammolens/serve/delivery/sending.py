@@ -71,7 +71,7 @@ class Route:
 
     @property
     def max_attempts(self) -> int:
-        """Attempts after which a person must look at a delivery."""
+        """Attempts after which a person must look at a delivery; 0 in the settings is no limit."""
         most = self.settings.max_attempts
         return self.state.settings.jobs.max_deliveries if most is None else most or sys.maxsize
 
@@ -286,7 +286,7 @@ def _send(send: Send, parcel: Parcel) -> Answer:
         content = parcel.read()
     except FileNotFoundError:
         if next(parcel.path.parents[1].glob("??"), None) is None:
-            raise
+            raise  # The whole store is away.
         return Answer(Verdict.LATER, "the file is gone from the store")
     if content is None:
         return Answer(Verdict.NEVER, "the file in the store is damaged")
@@ -326,15 +326,15 @@ def _enter(route: Route, delivery: Delivery, answer: Answer) -> bool:
 
 def _hold(route: Route, delivery: Delivery, error: OSError | StorageError) -> None:
     """Postpone a file that our own store cannot read; for a single bad file, for an hour."""
-    said = "it is sealed with a key that is not there"
+    reason = "it is sealed with a key that is not there"
     if isinstance(error, OSError):
-        said = f"the file cannot be read: {type(error).__name__}"
+        reason = f"the file cannot be read: {type(error).__name__}"
         waited = (delivery.claimed_at or datetime.max) - (delivery.made_at or datetime.max)
         if error.errno in OF_ONE_FILE and waited > PATIENCE:
-            _enter(route, delivery, Answer(Verdict.LATER, said))
+            _enter(route, delivery, Answer(Verdict.LATER, reason))
             return
     logs.event(ROOM, "store_away", logging.ERROR, route=delivery.route, delivery=delivery.lease.id)
-    attempts.postpone(route.state.database, delivery, said, route.state.settings.jobs.backoff_s)
+    attempts.postpone(route.state.database, delivery, reason, route.state.settings.jobs.backoff_s)
 
 
 def _leave(route: Route, delivery: Delivery, why: str) -> None:

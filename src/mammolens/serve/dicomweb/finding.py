@@ -52,7 +52,7 @@ def find_objects(
     series: str | None = None,
     instance: str | None = None,
 ) -> tuple[FoundObject, ...]:
-    """List the objects of a request, in the order in which they came; none: there is no such thing.
+    """List the objects of a request, in the order in which they came; none if nothing fits.
 
     An object of another site, or of the AI before it may be seen, is not there.
 
@@ -91,7 +91,7 @@ def shown_headers(
 ) -> list[sa.Row[Any]]:
     """Read the rows of headers of exams that the viewer may know of, those of each together.
 
-    Of the AI there are only the results that no later one replaces, of exams whose AI is shown.
+    Results of the AI are among them if the viewer may see the AI of the exam, and only the newest.
     """
     with_ai = {*exam_ids}
     if viewer.person is not None:

@@ -1,8 +1,8 @@
-"""The table of headers: filled from the objects themselves when somebody asks.
+"""Fill the table of DICOM headers, which answers DICOMweb queries without reading the objects.
 
-An object is read once, and never again as long as its row is there. A fault of the disk leaves an
-object out until it can be read; an object whose header is damaged gets a row with what the
-database knows of it.
+An object is read when a query first needs it, and not again as long as its row is there. A fault
+of the disk leaves an object out until it can be read; an object whose header is damaged gets a row
+with what the database knows of it.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ __all__ = ["SERVED_ROLES", "HeaderIndex", "NotReadyYet", "open_plain"]
 
 ROOM: Final = "dicomweb"
 SERVED_ROLES: Final = (Role.INPUT.value, Role.REFUSED.value)
-"""Copies and rivals have the UID of another object, which is the one that is given."""
+"""Copies and rivals (see `Role`) have the SOP Instance UID of another object, which is served."""
 BATCH: Final = 100
 PATIENCE_S: Final = 20.0
-"""A request fills the table for so long; one that comes after goes on."""
+"""A request waits so long for the table, then ends with `NotReadyYet`; the next one goes on."""
 MOST_VALUE_CHARS: Final = 2048
 """All values of one attribute; a longer one is left out."""
 UNREAD_S: Final = 60.0
@@ -92,7 +92,7 @@ class HeaderIndex:
             raise StorageError("received objects cannot be read", remedy="Check the data folder")
         asked = [_unlisted_instances(exam_ids, unread.get("instance_id", []))]
         if self.state.results.seal is None:
-            # Results of a node that takes identities off have them: they are not given.
+            # A node with a seal pseudonymises objects; its results name the patient: not served.
             asked.append(_unlisted_files(exam_ids, unread.get("file_id", [])))
         with self.state.database.read() as connection:
             found = [row for one in asked for row in connection.execute(one.limit(most))]

@@ -33,7 +33,7 @@ _LEVELS: Final = {
     Level.INSTANCE: (Level.STUDY, Level.SERIES, Level.INSTANCE),
 }
 _UNSEARCHED: Final = COMPUTED - {"ModalitiesInStudy"}
-"""Nothing is found by these."""
+"""Attributes that are computed for an answer, so a query cannot search by them."""
 
 
 class BadQuery(Exception):
@@ -111,7 +111,7 @@ def wild_match(pattern: str, text: str) -> bool:
     (True, False)
     """
     at = read = 0
-    star, mark = -1, 0
+    star, mark = -1, 0  # The last * in the pattern, and where in the text what it matches ends.
     while at < len(text):
         if read < len(pattern) and pattern[read] == "*":
             star, mark = read, at
@@ -203,7 +203,7 @@ def _within(value: str, form: re.Pattern[str], keyword: str) -> Callable[[Any], 
     def is_within(found: Any) -> bool:
         text = str(found).replace(":", "").replace(".", "") if form is _DATE else str(found)
         text = text.strip()
-        # The end of a range holds all that it is the beginning of: 12 is all of 12 o'clock.
+        # A short end of a range holds all values that begin with it: 12 is all of 12:00 to 12:59.
         return (
             bool(text)
             and (not first or text >= first or text.startswith(first))

@@ -78,7 +78,7 @@ class MediaType:
 def parse_media_type(text: str) -> MediaType | None:
     """Read a header ``Content-Type`` in linear time; ``None`` where it is not valid.
 
-    A parameter that is given twice makes it none: two programs would choose differently.
+    A parameter that is given twice makes it invalid: two programs would choose differently.
 
     Examples
     --------

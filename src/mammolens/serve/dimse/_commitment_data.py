@@ -164,7 +164,7 @@ def decode_message(data: BytesIO | None, transfer_syntax: str) -> Dataset:
     try:
         with quiet_pydicom():
             dataset = read_dataset(BytesIO(found.data), implicit, little)
-            dataset.walk(lambda *_: None)
+            dataset.walk(lambda *_: None)  # pydicom decodes late: let it fail here.
     except Exception as error:
         raise NotAnImage("the message cannot be read", source=SOURCE) from error
     named = sum(len(dataset.get(keyword) or ()) for keyword in SEQUENCES)

@@ -245,7 +245,7 @@ class _Places:
         """Give a place, or ``None`` if too many wait."""
         place = _Place(host, time.monotonic())
         with self._lock:
-            # The connection of one that was never answered broke before.
+            # Drop old requests that were never answered: their connections broke before that.
             old = place.since - ANSWER_S
             self._taken = {p for p in self._taken if p.is_submitted or p.since > old}
             own = sum(p.host == host for p in self._taken)

@@ -106,7 +106,7 @@ def associated(
     handlers
         Handlers of requests that the peer may send meanwhile.
     begin
-        Gives the draft for an object of at most `max_bytes` that the peer sends.
+        Gives the draft (file being written) for an object of at most `max_bytes` from the peer.
 
     Raises
     ------
@@ -138,7 +138,7 @@ def _established(
     roles: Sequence[SCP_SCU_RoleSelectionNegotiation],
     handlers: Sequence[evt.EventHandlerType],
 ) -> Iterator[Association]:
-    heard: list[Any] = []
+    heard: list[Any] = []  # Answers to the request; `_refusal_reason` reads them.
     listens = (evt.EVT_ACSE_RECV, lambda event: heard.append(event.primitive))
     try:
         association = ae.associate(

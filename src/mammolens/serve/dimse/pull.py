@@ -83,7 +83,7 @@ MOST_FOUND: Final = 10_000
 SEARCH_IN_TIMEOUTS: Final = 10
 """A search may take so many times the time limit for one answer."""
 STILL_IN_TIMEOUTS: Final = 10
-"""Also the longest time without a new object of a study."""
+"""So many time limits without a new object end the retrieval of a study."""
 LONGEST_PULL_S: Final = 4 * 3600.0
 """Seconds for one study: 500 MB at 35 kB/s."""
 MAMMOGRAM: Final = "MG"

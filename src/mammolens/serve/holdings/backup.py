@@ -172,7 +172,7 @@ def _sqlite(state: NodeState, folder: Path) -> tuple[Path, dict[str, list[str]],
     target = sqlite3.connect(file)
     with contextlib.closing(source), contextlib.closing(target):
         source.backup(target)
-        target.execute("PRAGMA journal_mode=DELETE")
+        target.execute("PRAGMA journal_mode=DELETE")  # A copy is one file, without a WAL.
     with _opened(f"sqlite:///{file}") as connection:
         return file, _digests(connection), audit.read_head(connection)
 

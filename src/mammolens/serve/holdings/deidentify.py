@@ -85,7 +85,7 @@ SHORTEST_TOKEN: Final = 4
 """Shorter words are looked for as whole words of free text, not within others."""
 SHORTEST_WORD: Final = 2
 _WORDS: Final = re.compile(r"[\W_]+")
-OLDEST_YEARS: Final = 90
+OLDEST_YEARS: Final = 90  # Older patients are so rare that an age would identify them (HIPAA).
 SHIFT_DAYS: Final = 3650
 METHODS: Final = {
     "113100": "Basic Application Confidentiality Profile",
@@ -113,7 +113,7 @@ class Pseudonyms:
         return f"2.25.{self._number('uid', uid)}"
 
     def person(self, *known: str) -> str:
-        """Give the pseudonym of a person with these identifiers; it cannot be read as a view."""
+        """Give the pseudonym of a person with these identifiers; it never contains a view."""
         return f"ANON{self._number('person', *known) % 10**20:020d}"
 
     def days(self, patient_id: str) -> timedelta:
@@ -121,8 +121,8 @@ class Pseudonyms:
         return timedelta(days=1 + self._number("days", patient_id) % SHIFT_DAYS)
 
     def _number(self, *what: str) -> int:
-        said = "\x00".join(what).encode("utf-8", "surrogateescape")
-        return int.from_bytes(hmac.digest(self.key, said, hashlib.sha256)[:16], "big")
+        text = "\x00".join(what).encode("utf-8", "surrogateescape")
+        return int.from_bytes(hmac.digest(self.key, text, hashlib.sha256)[:16], "big")
 
 
 def deidentify(
@@ -178,13 +178,13 @@ def deidentify(
 
 
 def _refuse_burned_in_text(source: Dataset, settings: DeidentifySettings) -> None:
-    said = str(source.get("BurnedInAnnotation") or "").strip().upper()
+    burned_in = str(source.get("BurnedInAnnotation") or "").strip().upper()
     model = str(source.get("ManufacturerModelName") or "").strip()
     overlaid = any(
         element.tag.group & 0xFF01 == 0x6000 and element.tag.element == 0x0102 and element.value
         for element in source
     )
-    if not overlaid and (said == "NO" or (not said and model in settings.clean_models)):
+    if not overlaid and (burned_in == "NO" or (not burned_in and model in settings.clean_models)):
         return
     raise UnsupportedImage(
         "the picture may show text that identifies the patient",
@@ -216,17 +216,17 @@ def _tokens(source: Dataset) -> frozenset[str]:
 def _identifies(element: DataElement, tokens: frozenset[str]) -> bool:
     if element.VR not in TEXTS or element.keyword == "SpecificCharacterSet":
         return False
-    said = str(element.value).casefold()
-    if any(len(token) >= SHORTEST_TOKEN and token in said for token in tokens):
+    text = str(element.value).casefold()
+    if any(len(token) >= SHORTEST_TOKEN and token in text for token in tokens):
         return True
-    return element.VR in FREE_TEXTS and not tokens.isdisjoint(_WORDS.split(said))
+    return element.VR in FREE_TEXTS and not tokens.isdisjoint(_WORDS.split(text))
 
 
 def _refuse_comments(made: Dataset, tokens: frozenset[str]) -> None:
     """Refuse a compressed picture with a comment that identifies the patient."""
     for comment in comments(made):
-        said = comment.decode("latin-1").casefold()
-        if any(len(token) >= SHORTEST_TOKEN and token in said for token in tokens):
+        text = comment.decode("latin-1").casefold()
+        if any(len(token) >= SHORTEST_TOKEN and token in text for token in tokens):
             raise UnsupportedImage(
                 "the compressed picture has a comment that may identify the patient",
                 source=SOURCE,

@@ -53,11 +53,11 @@ def hide(
     data = deidentify(content, found.ref, seal.pseudonyms, settings)
     digest = hashlib.sha256(data).hexdigest()
     new = describe_object(BytesIO(data), digest, len(data), intake.film, lambda _: False)
-    taken = {
+    removed = {
         "ref": _differences(found.ref, new.ref),
         "header": _differences(found.header, new.header),
     }
-    sealed = seal.close(json.dumps(taken).encode(), digest.encode())
+    sealed = seal.close(json.dumps(removed).encode(), digest.encode())
     # Text about the image is removed with the identity; the doubts that it raised are kept.
     lost = ",".join(name for name in found.doubts if name not in new.doubts)
     reason = found.reason or (f"doubts:{lost}"[:_LONGEST_REASON] if lost else None)
@@ -90,13 +90,13 @@ def restore_identity(
     """
     digests = [i.ref.path for i in prediction.images]
     digests += [u.source.ref.path for u in prediction.unreadable if u.source is not None]
-    taken = _read_identities(database, open_seal(database, settings), digests)
-    if not taken:
+    removed = _read_identities(database, open_seal(database, settings), digests)
+    if not removed:
         return prediction
     return replace(
         prediction,
-        images=tuple(_identified(image, taken) for image in prediction.images),
-        unreadable=tuple(_unreadable_identified(item, taken) for item in prediction.unreadable),
+        images=tuple(_identified(image, removed) for image in prediction.images),
+        unreadable=tuple(_unreadable_identified(item, removed) for item in prediction.unreadable),
     )
 
 
@@ -116,8 +116,8 @@ def restore_sources(
         An identity is kept, but there is no key, or it is another.
     """
     digests = [source.ref.path for source in sources]
-    taken = _read_identities(database, open_seal(database, settings), digests)
-    return tuple(Source(*_restored(one.ref, one.header, taken)) for one in sources)
+    removed = _read_identities(database, open_seal(database, settings), digests)
+    return tuple(Source(*_restored(one.ref, one.header, removed)) for one in sources)
 
 
 def exams_with_accession(database: Database, seal: Seal, accession_number: str) -> frozenset[int]:
@@ -136,8 +136,8 @@ def exams_with_accession(database: Database, seal: Seal, accession_number: str) 
     found: set[int] = set()
     with database.read() as connection:
         for row in connection.execute(kept.execution_options(yield_per=BATCH)):
-            taken = json.loads(seal.open(row.sealed, row.digest.encode()))
-            if (taken["header"].get("accession_number") or "").strip() == accession_number:
+            removed = json.loads(seal.open(row.sealed, row.digest.encode()))
+            if (removed["header"].get("accession_number") or "").strip() == accession_number:
                 found.add(row.exam_id)
     return frozenset(found)
 
@@ -175,21 +175,21 @@ def _read_identities(
     }
 
 
-def _identified(image: ImagePrediction, taken: dict[str, dict[str, Any]]) -> ImagePrediction:
-    ref, header = _restored(image.ref, image.header, taken)
+def _identified(image: ImagePrediction, removed: dict[str, dict[str, Any]]) -> ImagePrediction:
+    ref, header = _restored(image.ref, image.header, removed)
     return replace(image, ref=ref, header=header)
 
 
-def _unreadable_identified(item: Unreadable, taken: dict[str, dict[str, Any]]) -> Unreadable:
+def _unreadable_identified(item: Unreadable, removed: dict[str, dict[str, Any]]) -> Unreadable:
     if item.source is None:
         return item
-    return replace(item, source=Source(*_restored(item.source.ref, item.source.header, taken)))
+    return replace(item, source=Source(*_restored(item.source.ref, item.source.header, removed)))
 
 
 def _restored(
-    ref: ImageRef, header: SourceHeader, taken: dict[str, dict[str, Any]]
+    ref: ImageRef, header: SourceHeader, removed: dict[str, dict[str, Any]]
 ) -> tuple[ImageRef, SourceHeader]:
-    known = taken.get(ref.path)
+    known = removed.get(ref.path)
     if known is None:
         return ref, header
     return replace(ref, **_tuples(known["ref"])), replace(header, **_tuples(known["header"]))

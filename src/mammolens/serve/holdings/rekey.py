@@ -73,12 +73,12 @@ def rekey(state: NodeState) -> Rekeyed:
         raise ConfigError(
             "nothing is sealed", keyword="intake.deidentify", remedy="There is no key to change"
         )
-    closed: list[str] = []
-    rows = partial(_rows, state.database, closed)
+    unopened: list[str] = []
+    rows = partial(_rows, state.database, unopened)
     done = Rekeyed(
         rows(IDENTITIES.c.digest, IDENTITIES.c.sealed, lambda r: _again(seal, r.sealed, r.digest)),
         rows(STEPS.c.id, STEPS.c.work, lambda r: _work_again(seal, r.work, r.sop_instance_uid)),
-        _files(state, closed),
+        _files(state, unopened),
         rows(
             REPORTS.c.id,
             REPORTS.c.body,
@@ -88,8 +88,8 @@ def rekey(state: NodeState) -> Rekeyed:
             CONSENTS.c.id, CONSENTS.c.said, lambda r: _work_again(seal, r.said, consent_about(r.id))
         ),
     )
-    if closed:
-        kinds = ", ".join(f"{closed.count(kind)} {kind}" for kind in dict.fromkeys(closed))
+    if unopened:
+        kinds = ", ".join(f"{unopened.count(kind)} {kind}" for kind in dict.fromkeys(unopened))
         raise StorageError(
             f"{kinds} cannot be opened with any key; all others are sealed with the new key",
             keyword="intake.deidentify.old_keys",
@@ -124,24 +124,24 @@ def _work_again(seal: Seal, text: bytes | str | None, about: str) -> bytes | str
 
 def _rows(
     database: Database,
-    closed: list[str],
+    unopened: list[str],
     key: sa.Column[Any],
     column: sa.Column[Any],
-    sealed: Callable[[sa.Row[Any]], bytes | str | None],
+    renew: Callable[[sa.Row[Any]], bytes | str | None],
 ) -> int:
-    """Change a column in every row for which `sealed` gives a value; give their number.
+    """Change a column in every row for which `renew` gives a value; give the number of rows.
 
     A row that was changed meanwhile is skipped, because it has the newest key. If a row cannot be
-    decrypted, the name of its table is added to `closed`.
+    decrypted, the name of its table is added to `unopened`.
     """
     count = 0
     for keys in _batches(database, key):
         with database.write() as connection:
             for row in connection.execute(_of(key, keys)):
                 try:
-                    value = sealed(row)
+                    value = renew(row)
                 except StorageError:
-                    closed.append(key.table.name)
+                    unopened.append(key.table.name)
                     continue
                 if value is not None:
                     before = row._mapping
@@ -151,17 +151,17 @@ def _rows(
     return count
 
 
-def _files(state: NodeState, closed: list[str]) -> int:
+def _files(state: NodeState, unopened: list[str]) -> int:
     """Write files again, one after the other; a sender of an old file can finish."""
     count = 0
     for ids in _batches(state.database, FILES.c.id):
         with state.database.read() as connection:
             rows = connection.execute(_of(FILES.c.id, ids)).all()
-        count += sum(_file(state, row, closed) for row in rows)
+        count += sum(_file(state, row, unopened) for row in rows)
     return count
 
 
-def _file(state: NodeState, row: sa.Row[Any], closed: list[str]) -> bool:
+def _file(state: NodeState, row: sa.Row[Any], unopened: list[str]) -> bool:
     store, seal = state.results, state.results.seal
     assert seal is not None
     path = store.path(row.digest)
@@ -178,7 +178,7 @@ def _file(state: NodeState, row: sa.Row[Any], closed: list[str]) -> bool:
     except StorageError as error:
         if own_fault(error) is not None:
             raise
-        closed.append("files")
+        unopened.append("files")
         return False
     path.touch()  # so that no sweep removes it while it is sent
     stored = store.put(content)

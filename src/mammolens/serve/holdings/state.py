@@ -23,8 +23,8 @@ from mammolens.serve.settings import NodeSettings
 
 __all__ = ["NodeState", "Notices", "join_state", "look_state", "open_state", "open_to_others"]
 
-NOBODY_ELSE: Final = 0o077
-GROUP_MAY_READ: Final = 0o027
+NOBODY_ELSE: Final = 0o077  # Bits of a file mode that must not be set.
+GROUP_MAY_READ: Final = 0o027  # The same, if the group may read.
 _LEASE_TOKEN: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 

@@ -53,7 +53,7 @@ def show_exam(
 ) -> None:
     """Enter what a worklist shows of the exam, and that a picture is to be made of the object.
 
-    A rival has the UID of another object, by which the viewer knows that one.
+    A rival gets no picture: its UID names another object, whose picture the viewer shows.
     """
     enter_header(connection, exam, exam_header(found.ref, found.header))
     enter_views(connection, exam.id)
@@ -65,7 +65,7 @@ def show_exam(
 def touch_siblings(
     database: Database, connection: sa.Connection, found: ReceivedObject, exam_id: int
 ) -> list[int]:
-    """Let the other identities of a study be analysed again: their results must say so."""
+    """Queue the exams of other patients in the study again: their results need a caution."""
     others = sa.and_(
         EXAMS.c.study_instance_uid == found.ref.study_instance_uid, EXAMS.c.id != exam_id
     )

@@ -18,7 +18,7 @@ from mammolens.serve.intake.reception import receive, too_large
 __all__ = ["Identifiers", "PartialObject", "read_identifiers"]
 
 ROOM: Final = "web"
-HEAD_BYTES: Final = 1 << 14
+HEAD_BYTES: Final = 1 << 14  # First bytes of an object that hold its identifiers.
 MOST_INFLATED_BYTES: Final = 1 << 17
 """Limit for inflating the first bytes of a deflated object, to read its identifiers."""
 _NAMES: Final = frozenset({"SOPClassUID", "SOPInstanceUID", "StudyInstanceUID"})

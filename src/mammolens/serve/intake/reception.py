@@ -206,7 +206,7 @@ def _enter(
         # A refused object alone still makes an exam, which then fails.
         counts = exam.version == 0 or (role is not Role.COPY and found.changes_result)
         version = exam.version + counts
-        # It was ignored before, with other settings.
+        # Under earlier settings, it may have been entered as ignored: that row is replaced.
         connection.execute(
             INSTANCES.delete().where(_same(found), INSTANCES.c.role == Role.IGNORED.value)
         )

@@ -222,7 +222,7 @@ def _state_of_exam() -> sa.Case[str]:
     newest = ~sa.select(later.c.id).where(same, after).exists()
     dead = DELIVERIES.c.state == WorkState.DEAD.value
     rules = {
-        ExamState.PRIOR: sa.and_(changed, IS_PRIOR),
+        ExamState.PRIOR: sa.and_(changed, IS_PRIOR),  # `changed`: it was not queued.
         ExamState.WAITING: WAITS,
         ExamState.RUNNING: job(WorkState.RUNNING),
         ExamState.QUEUED: job(WorkState.QUEUED),

@@ -1,7 +1,7 @@
-"""What results and decisions add to the monitors, and feeding it to them, every observation once.
+"""Enter observations of results and decisions, and feed each of them once to the drift monitors.
 
 Only the first result of an exam counts, and the first decision: an exam that is analysed again
-because a view came late is still one exam. They enter what they add in their own transactions.
+because a view came late is still one exam. Both are entered in the transaction that saves them.
 
 Observations are fed in one transaction with the states that they change. If the process is killed,
 the observations of its transaction still wait, and the states are those before it. One process at a
@@ -53,6 +53,7 @@ from mammolens.serve.settings import NodeSettings
 __all__ = ["enter_decision", "enter_result", "monitoring", "take_in"]
 
 _DIGITS: Final = 6
+"""Decimal places of a saved measure; a step of a scale (`BINS`) is far larger."""
 
 
 def enter_result(
@@ -67,7 +68,7 @@ def enter_decision(
 ) -> None:
     """Enter whether readers and AI differ, within the transaction of a decision.
 
-    Nothing is entered of an exam that was decided before, or whose result nobody has watched.
+    Nothing is entered if the exam has a decision already, or if its result was not entered.
     """
     watched = sa.select(OBSERVATIONS).where(OBSERVATIONS.c.exam_id == exam_id)
     rows = connection.execute(watched.order_by(OBSERVATIONS.c.id)).all()
@@ -122,7 +123,7 @@ def monitoring(state: NodeState, stop: threading.Event) -> Iterator[None]:
 
 
 def take_in(database: Database, settings: NodeSettings, most: int = MOST) -> int:
-    """Feed observations that wait, the oldest first, and give their number.
+    """Feed waiting observations, the oldest first; give how many were fed.
 
     Raises
     ------
@@ -156,7 +157,7 @@ def take_in(database: Database, settings: NodeSettings, most: int = MOST) -> int
 
 
 def _keys(row: sa.Row[Any]) -> Iterator[tuple[str, _Group]]:
-    """Name the monitors of an observation, and their groups."""
+    """Give the key of each monitor of an observation, and its group. A site is named in the key."""
     exam = ExamValues({}, row.machine, row.software)
     for partition, name in groups_of("", exam):
         yield f"{row.site_id or 0}:{partition.value}:{name}", (partition, name)
@@ -171,8 +172,8 @@ class _Monitors:
         self.connection, self.now = connection, now
         self.states: dict[str, StreamState] = {}
         self.ids: dict[str, int] = {}
-        self.made: dict[str, dict[str, Any]] = {}
-        self.muted: set[str] = set()
+        self.new_rows: dict[str, dict[str, Any]] = {}
+        self.muted: set[str] = set()  # Their alarms are entered, but not announced.
         self.sites: dict[str, int | None] = {}
         needed = {key: (row.site_id, group) for row in rows for key, group in _keys(row)}
         for some in batches(sorted(needed)):
@@ -186,7 +187,7 @@ class _Monitors:
             self.sites[key] = site_id
             if key not in self.states:
                 self.states[key] = StreamState.begin(seed_of(partition, site_id or 0, name))
-                self.made[key] = {
+                self.new_rows[key] = {
                     "site_id": site_id,
                     "partition": partition.value,
                     "name": name,
@@ -203,7 +204,7 @@ class _Monitors:
         return [(name, alarm) for alarm in alarms]
 
     def save(self) -> dict[str, int]:
-        """Write every state; give the numbers of the monitors by their keys."""
+        """Write every state; give the database ids of the monitors by their keys."""
         changed = [
             {"of": self.ids[key], "to": _json(state), "at": self.now}
             for key, state in self.states.items()
@@ -213,12 +214,12 @@ class _Monitors:
             change = MONITORS.update().where(MONITORS.c.id == sa.bindparam("of"))
             change = change.values(state=sa.bindparam("to"), changed_at=sa.bindparam("at"))
             self.connection.execute(change, changed)
-        for key, row in self.made.items():
+        for key, row in self.new_rows.items():
             values = row | {"state": _json(self.states[key]), "changed_at": self.now}
-            made = self.connection.execute(
+            inserted = self.connection.execute(
                 MONITORS.insert().values(values).returning(MONITORS.c.id)
             )
-            self.ids[key] = int(made.scalar_one())
+            self.ids[key] = int(inserted.scalar_one())
         return self.ids
 
 
@@ -235,13 +236,13 @@ def _announce(
     raised: Sequence[tuple[str, Alarm]],
 ) -> None:
     """Enter alarms, and the messages about those whose monitor is not muted."""
-    told: Counter[int | None] = Counter()
+    audible: Counter[int | None] = Counter()
     for key, alarm in raised:
         row = {"monitor_id": ids[key], **vars(alarm), "raised_at": monitors.now}
         connection.execute(ALARMS.insert().values(row))
         if key not in monitors.muted:
-            told[monitors.sites[key]] += 1
-    for site_id, count in told.items():
+            audible[monitors.sites[key]] += 1
+    for site_id, count in audible.items():
         announce_drift(database, connection, settings, site_id, count)
     for key, alarm in raised:
         detail: audit.Detail = {

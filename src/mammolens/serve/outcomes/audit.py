@@ -91,14 +91,14 @@ def site_tables(
     Refused
         The person does not look after the site.
     """
-    said = readers_table(
+    readings_csv = readers_table(
         state.database, person, site_id, readers, AnswerKind.FIRST, lambda uid, _: f"{uid}.dcm"
     )
     with state.database.read() as connection:
-        told = outcomes_table(connection, site_id)
+        outcomes_csv = outcomes_table(connection, site_id)
     exams, outcomes = folder / EXAMS_FILE, folder / OUTCOMES_FILE
-    exams.write_text(said, "utf-8")
-    outcomes.write_text(told, "utf-8")
+    exams.write_text(readings_csv, "utf-8")
+    outcomes.write_text(outcomes_csv, "utf-8")
     return exams, outcomes
 
 
@@ -116,8 +116,8 @@ def outcomes_table(connection: sa.Connection, site_id: int) -> str:
         OUTCOMES.c.taken.is_not(None),
     )
     rows = connection.execute(asked.order_by(OUTCOMES.c.id)).all()
-    meant = {row.id: [row.exam_id] if row.exam_id else json.loads(row.candidates) for row in rows}
-    patients = _patients(connection, {one for ids in meant.values() for one in ids})
+    exams = {row.id: [row.exam_id] if row.exam_id else json.loads(row.candidates) for row in rows}
+    patients = _patients(connection, {one for ids in exams.values() for one in ids})
     for row in rows:
         values = json.loads(row.decided or row.proposed)
         if values.get("tissue", _BREAST) != _BREAST or values.get("outcome") == "not_breast":
@@ -125,7 +125,7 @@ def outcomes_table(connection: sa.Connection, site_id: int) -> str:
         finding = values.get("outcome") or "unsure"
         if row.state == OutcomeState.WAITING.value:
             finding = "unsure"
-        for patient in dict.fromkeys(patients[one] for one in meant[row.id]):
+        for patient in dict.fromkeys(patients[one] for one in exams[row.id]):
             cells = [
                 *(patient, values.get("laterality") or "", row.taken, finding),
                 *(values.get(name, "") for name in ("size_mm", "nodes_positive", "nodes_examined")),

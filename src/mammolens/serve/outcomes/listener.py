@@ -202,15 +202,15 @@ def _has_more(door: _Door, connection: Connection) -> bool:
     return False
 
 
-def _frame(connection: Connection, read: bytes) -> tuple[bytes, bytes]:
-    """Read one frame; give the message, and what follows it.
+def _frame(connection: Connection, rest: bytes) -> tuple[bytes, bytes]:
+    """Read one frame, which may begin in `rest`; give the message, and what follows it.
 
     Raises
     ------
     OSError
         The sender hangs up, is too slow, sends too much, or no frame begins.
     """
-    buffer, looked = bytearray(read), 0
+    buffer, looked = bytearray(rest), 0
     while True:
         begun = buffer.lstrip(b"\r\n")
         if begun and not begun.startswith(BEGIN):
@@ -291,6 +291,6 @@ def _acknowledge(message: bytes, code: str, error: str = "", words: str = "") ->
         f"MSA|{code}|{_control_id(message).decode('ascii').replace('|', '')}",
     ]
     if error:
-        said = words.replace("|", " ").replace("^", " ").replace("\\", " ").replace("&", " and ")
-        lines.append(f"ERR||MSH^1|{error}^^HL70357|E||||{said}")
+        text = words.replace("|", " ").replace("^", " ").replace("\\", " ").replace("&", " and ")
+        lines.append(f"ERR||MSH^1|{error}^^HL70357|E||||{text}")
     return ("\r".join(lines) + "\r").encode("ascii", "replace")

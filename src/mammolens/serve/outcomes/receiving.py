@@ -112,7 +112,7 @@ def receive_reports(
         for report in given:
             if enter_report(state, connection, report, site_id, sender, control_id):
                 new += 1
-                patients.add(patient_of(state, report, site_id) or _own_name(connection))
+                patients.add(patient_of(state, report, site_id) or _group_of_newest(connection))
         waiting = sum(_read_again(state, connection, one, site_id, hidden) for one in patients)
         receipt = Receipt(new, len(given) - new, waiting)
         detail: audit.Detail = {**vars(receipt), "site": site_id}
@@ -127,7 +127,7 @@ def link_again(state: NodeState, patients: Iterable[str], site_id: int | None) -
     Parameters
     ----------
     patients
-        What is equal for the reports of one patient, as in `REPORTS`.
+        Keys of patients, as in the column `patient` of `REPORTS`.
     """
     groups = sorted(patients)
     with state.database.read() as connection:
@@ -162,7 +162,7 @@ def site_of(state: NodeState) -> int | None:
         return ensure_site(state.database, connection, key)
 
 
-def _own_name(connection: sa.Connection) -> str:
+def _group_of_newest(connection: sa.Connection) -> str:
     """Give the group of the newest report, which names no patient."""
     newest = sa.select(REPORTS.c.patient).order_by(REPORTS.c.id.desc()).limit(1)
     return str(connection.execute(newest).scalar_one())
@@ -206,7 +206,7 @@ _NOTHING: Final = {
     "reasons": "[]",
     "candidates": "[]",
 }
-"""Of a report that was withdrawn, so that its first version does not count if it comes again."""
+"""The outcome of a withdrawn report: its first version does not count if it comes again."""
 
 
 def _specimens(
@@ -216,18 +216,18 @@ def _specimens(
     specimens = one.reading.specimens or (SpecimenReading(None, Tissue.BREAST),)
     rows = []
     for specimen in specimens:
-        said = proposal(specimen)
+        proposed = proposal(specimen)
         reasons: list[tuple[str, str]] = []
         if specimen.tissue is Tissue.BREAST and (link.exam_id or link.candidates):
             reasons = _reasons(state, one.reading, specimen)
             if link.doubt is not None:
                 reasons.append((link.doubt.value, ""))
-            elif link.exam_id and several_findings(connection, link.exam_id, said):
+            elif link.exam_id and several_findings(connection, link.exam_id, proposed):
                 reasons.append(("several_findings", ""))
         rows.append(
             {
                 "exam_id": link.exam_id,
-                "proposed": json.dumps(said, sort_keys=True),
+                "proposed": json.dumps(proposed, sort_keys=True),
                 "reasons": json.dumps(reasons),
                 "candidates": json.dumps(link.candidates),
             }
@@ -243,7 +243,7 @@ def proposal(specimen: SpecimenReading) -> dict[str, Any]:
     return {
         "specimen": specimen.name,
         "tissue": specimen.tissue.value,
-        "outcome": outcome and outcome.value.replace(" ", "_").replace("-", "_"),
+        "outcome": outcome and outcome.value.replace(" ", "_").replace("-", "_"),  # as in `Finding`
         "laterality": specimen.value(Property.LATERALITY),
         "confidence": stated.confidence if stated else 0.0,
         **{name: value for name, value in values.items() if value is not None},

@@ -103,7 +103,8 @@ def set_roles(
     """
     with database.write() as connection:
         person = visible_person(connection, asking, person_id)
-        check_sites(connection, [site_id] if asking.may_administer(site_id) else [0])
+        may_give = asking.may_administer(site_id)
+        check_sites(connection, [site_id] if may_give else [0])  # No site has number 0: refused.
         write_roles(connection, person_id, site_id, roles)
         detail = {"person": person.name, "roles": say_roles({site_id: roles})}
         audit.append(database, connection, asking.actor, "roles_changed", None, detail)

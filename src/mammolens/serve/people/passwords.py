@@ -24,12 +24,12 @@ LEAST_CHARS: Final = 12
 MOST_CHARS: Final = 256
 LEAST_DIFFERENT: Final = 6
 LEAST_NAME: Final = 4
-"""A shorter name stands in many a word by chance."""
+"""A shorter name is part of many words by chance."""
 AT_A_TIME: Final = 2
 MOST_WAITING: Final = 16
 AGAIN_S: Final = 2
 ALPHABET: Final = "abcdefghjkmnpqrstuvwxyz23456789"
-"""Of one-time passwords: nothing that looks like something else in print."""
+"""Signs of one-time passwords; none looks like another one in print."""
 GROUPS: Final = 4
 IN_A_GROUP: Final = 5
 

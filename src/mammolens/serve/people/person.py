@@ -78,9 +78,9 @@ class Person:
         return self.is_administrator or self.id == other.id or bool(ours & other.sites)
 
     def may_manage(self, other: Person) -> bool:
-        """Whether the person may close another's account, or let it begin again.
+        """Whether the person may close another's account, or reset how its owner signs in.
 
-        Who administers sites may do so with people who work nowhere else.
+        Administrators of sites may do so with people who work nowhere else.
         """
         if self.is_administrator:
             return True

@@ -48,7 +48,7 @@ FLOW_S: Final = 600
 KNOWN_S: Final = 3600.0
 """For so long its addresses and keys are used without a new request."""
 KEYS_AGAIN_S: Final = 30.0
-"""A key that is not known is looked for no more often: anybody can name one."""
+"""Shortest time between two requests for unknown keys: anybody can send a token that names one."""
 LONGEST_ANSWER: Final = 1 << 18
 LONGEST_PARAMETER: Final = 4096
 LEEWAY_S: Final = 60
@@ -220,14 +220,15 @@ class Provider:
             if time.monotonic() - self._discovered_at < KNOWN_S:
                 return self._discovery
             issuer = self.settings.issuer
-            said = self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
-            if said.get("issuer") != issuer:
+            discovered = self._ask("GET", f"{issuer.rstrip('/')}/.well-known/openid-configuration")
+            if discovered.get("issuer") != issuer:
                 raise _refused("other_issuer")
             scheme = urlsplit(issuer).scheme
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri"):
-                if not isinstance(said.get(name), str) or urlsplit(said[name]).scheme != scheme:
+                address = discovered.get(name)
+                if not isinstance(address, str) or urlsplit(address).scheme != scheme:
                     raise _refused(f"no_{name}")
-            self._discovery, self._discovered_at = dict(said), time.monotonic()
+            self._discovery, self._discovered_at = dict(discovered), time.monotonic()
             return self._discovery
 
     def _key_set(self, again: bool = False) -> KeySet:

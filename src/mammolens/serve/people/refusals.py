@@ -51,7 +51,7 @@ class Refusal(str, Enum):
     OFFSET = "offset"
     """The upload has reached another place, where it goes on."""
     IN_USE = "in_use"
-    """Somebody else is at it just now."""
+    """Another request writes or reads the same upload now."""
     KEY_REUSED = "key_reused"
     """The Idempotency-Key was used before for something else."""
     REPEATED = "repeated"

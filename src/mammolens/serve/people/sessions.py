@@ -45,12 +45,12 @@ __all__ = [
 
 UNFINISHED: Final = timedelta(minutes=15)
 """A sign-in that is not finished by then begins again."""
-SEEN_EVERY: Final = timedelta(seconds=60)
+SEEN_EVERY: Final = timedelta(seconds=60)  # `seen_at` is written no more often.
 BACK: Final = timedelta(seconds=5)
 """Two threads may note their times out of order, and clocks are set by moments; more is a jump."""
 MOST_OPEN: Final = 20
 """Sessions of a person, and sign-ins that are not finished; one more ends the oldest."""
-FORGOTTEN: Final = timedelta(days=30)
+FORGOTTEN: Final = timedelta(days=30)  # Rows of sessions that expired earlier are deleted.
 
 
 class Stage(str, Enum):
@@ -165,6 +165,7 @@ def renew_session(
     passed = bool(values.get("code_passed", row.code_passed))
     method = SignInMethod(row.method)
     stage = _stage(person, method, passed)
+    # A session that was opened before already has the longer time.
     opens = stage is Stage.OPEN and row.expires_at <= row.created_at + UNFINISHED
     if opens:
         of_person = SESSIONS.c.person_id == person.id

@@ -209,7 +209,7 @@ def _portal(request: Request) -> Portal:
 
 
 def _caller(request: Request) -> Caller:
-    """Give whom the guards found; a route that they let a stranger to must not ask for one."""
+    """Give the caller that the guards found; routes open to strangers must not ask here."""
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None:
         raise HTTPException(401, "no_session", {"WWW-Authenticate": "Bearer"})

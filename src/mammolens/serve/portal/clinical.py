@@ -141,7 +141,7 @@ async def receive_clinical(request: Request, caller: CallerNow, portal: PortalNo
 
 def _view(exam_id: int, caller: CallerNow, portal: PortalNow) -> ClinicalView:
     known = clinical.read_known(portal.state, caller.person, exam_id)
-    said = worklist.read_ai_beside(portal.state, caller.person, exam_id)
+    ai = worklist.read_ai_beside(portal.state, caller.person, exam_id)
     used = {item.name for item in known.items if item.is_used}
     return ClinicalView(
         items=[
@@ -155,8 +155,8 @@ def _view(exam_id: int, caller: CallerNow, portal: PortalNow) -> ClinicalView:
         unknown=[name for name in ITEMS if name not in used],
         fields=[_field(name, known.stated) for name in ITEMS],
         cautions=[caution.message for caution in known.cautions],
-        fusion=said.get("fusion"),
-        density=said.get("density"),
+        fusion=ai.get("fusion"),
+        density=ai.get("density"),
         notice=DISCLAIMER,
     )
 
@@ -167,7 +167,7 @@ def _field(name: str, stated: Sequence[ClinicalItem]) -> FieldView:
     own = [one for one in stated if one.name == name]
     value = own[0].value if own else None
     text = show_value(name, value).partition(" ")[0] if isinstance(value, bool | float) else value
-    if own and value is True and own[0].laterality:
+    if own and value is True and own[0].laterality:  # A SIDE; each breast has a statement.
         text = "both" if len(own) > 1 else own[0].laterality.value
     unit = item.units[0] if item.units else None
     return FieldView(name=name, unit=unit, choices=list(choices), stated=text)

@@ -55,7 +55,7 @@ async def stream_events(
     given = (last_event_id or "").strip()
     after = int(given) if _NUMBER.fullmatch(given) else None
     reader = await run_in_threadpool(_begin, portal, after)
-    places = ExitStack()
+    places = ExitStack()  # Taken here, so that a refusal is an answer and not a broken stream.
     places.enter_context(portal.feed.place(caller.person.id))
     stream = _stream(portal, caller, reader, places)
     return StreamingResponse(stream, media_type="text/event-stream")
@@ -70,7 +70,7 @@ async def _stream(
     portal: Portal, caller: Caller, reader: EventReader, places: ExitStack
 ) -> AsyncIterator[bytes]:
     with places:
-        began = said = time.monotonic()
+        began = last_sent = time.monotonic()
         uploads: dict[str, tuple[Any, ...]] = {}
         yield f"retry: {RETRY_MS}\nid: {reader.after}\n\n".encode()
         while time.monotonic() - began < LONGEST_S and not portal.feed.stopped.is_set():
@@ -80,17 +80,17 @@ async def _stream(
                 events = await run_in_threadpool(
                     _read, portal, caller, reader if news else None, uploads
                 )
-                is_due = time.monotonic() - said >= ALIVE_S
+                is_due = time.monotonic() - last_sent >= ALIVE_S
                 if (events or is_due) and not await run_in_threadpool(_holds, portal, caller):
                     return
             except StorageError:
                 news, events = False, []
-                is_due = time.monotonic() - said >= ALIVE_S
+                is_due = time.monotonic() - last_sent >= ALIVE_S
             text = "".join(map(_frame, events))
             if news and not events:
                 text = f"id: {reader.after}\n\n"
             if text or is_due:
-                said = time.monotonic()
+                last_sent = time.monotonic()
                 yield (text or ": alive\n\n").encode()
             await asyncio.sleep(POLL_S)
 

@@ -19,7 +19,7 @@ from mammolens.serve.record import Database, audit
 __all__ = ["Feed"]
 
 LOOK_S: Final = 1.0
-"""Between two looks at the trail, whoever many listen."""
+"""Time between two looks at the audit trail, however many streams are open."""
 MOST_OF_PERSON: Final = 12
 """Open pages of one person; a browser opens six connections to one host."""
 MOST: Final = 128

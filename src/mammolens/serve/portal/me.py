@@ -1,7 +1,7 @@
 """What belongs to the caller alone: settings of the page, an address, API tokens, devices.
 
-Tokens are made and shown once. Devices keep data of a person while there is no line: they are
-entered, unlocked and wiped.
+Tokens are made and shown once. Devices (phones) keep data of a person for use without a network:
+they are entered, unlocked and wiped.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def show_model(_caller: CallerNow, portal: PortalNow) -> ModelView:
     """Say which model this node uses, and where its files are."""
     settings = portal.state.settings.model
     card, files = _package(settings.name)
-    first, second = (
+    card_file, graph_file = (  # in this order, see `_package`
         ModelFile(name=name, url=f"{API}/model/files/{digest}", sha256=digest, bytes=len(content))
         for digest, (name, content) in files.items()
     )
@@ -63,8 +63,8 @@ def show_model(_caller: CallerNow, portal: PortalNow) -> ModelView:
         version=card.version,
         notice=card.notice,
         prevalence=settings.prevalence,
-        card=first,
-        graph=second,
+        card=card_file,
+        graph=graph_file,
     )
 
 

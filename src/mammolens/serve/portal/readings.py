@@ -1,8 +1,8 @@
 """Readings: opened, drafted, locked, kept or changed after the AI was shown, signed.
 
-What a person changes names the edition that they have before them, in the header If-Match: of two
-windows, the older one gets 412. What makes an answer stand needs a session: programs with
-an API token may read and draft.
+A change names the edition that the person sees, in the header If-Match. If somebody, or another
+window, was faster, it is refused (412). To lock, revise or sign needs a session; programs with an
+API token may only read and draft.
 """
 
 from __future__ import annotations
@@ -103,9 +103,9 @@ def edition_of(if_match: Annotated[str | None, Header()] = None) -> int:
     Raises
     ------
     HTTPException
-        428: none is named.
+        428: no edition is named.
     Refused
-        It is none of ours.
+        It cannot be an edition of this application.
     """
     if if_match is None:
         raise HTTPException(428, "if_match_needed")
@@ -138,7 +138,7 @@ def open_reading(
     """Open the reading of the caller, which is created if it does not exist (201)."""
     found, is_new = reading.begin_reading(portal.state.database, caller.person, exam_id)
     response.status_code = 201 if is_new else 200
-    return _told(found, response)
+    return _with_etag(found, response)
 
 
 @router.get("/exams/{exam_id}/readings")
@@ -165,7 +165,7 @@ def show_reading(
         if found.person.id != person.id:
             detail = {"readings": str(found.id)}
             audit.append(database, connection, person.actor, "readings_seen", found.exam_id, detail)
-    return _told(found, response)
+    return _with_etag(found, response)
 
 
 @router.put("/readings/{reading_id}")
@@ -219,7 +219,7 @@ def look_again(
     """Say which version of the exam the reader has looked at, after it or the AI has changed."""
     database = portal.state.database
     made = reading.look_again(database, caller.person, reading_id, edition, form.exam_version)
-    return _told(made, response)
+    return _with_etag(made, response)
 
 
 @router.post("/readings/{reading_id}/sign")
@@ -240,7 +240,7 @@ def add_addendum(
     return _once(repeat, response, lambda keep: reading.add_addendum(*asked, keep))
 
 
-def _told(found: Reading, response: Response) -> ReadingView:
+def _with_etag(found: Reading, response: Response) -> ReadingView:
     view = view_reading(found)
     response.headers["ETag"] = view.etag
     return view

@@ -35,7 +35,7 @@ class Repeat:
     Parameters
     ----------
     key
-        The sender's name of the request; ``None``: it has none, and counts each time.
+        The sender's name of the request; a request without one (``None``) counts each time.
     fingerprint
         SHA-256 of everything that the request asks for.
     """
@@ -46,7 +46,7 @@ class Repeat:
     fingerprint: str
 
     def read(self) -> str | None:
-        """Give the answer that was given before; ``None``: there is none.
+        """Give the answer that was given before; ``None`` if there is none.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Repeat:
 
 
 COUNTED: Final = ("if-match", "upload-length", "upload-metadata")
-"""Headers that say what is asked for."""
+"""Headers that belong to the fingerprint, because they change what a request asks for."""
 
 
 async def _repeat(
@@ -106,7 +106,7 @@ async def _repeat(
         ),
     ] = None,
 ) -> Repeat:
-    """Say what makes two requests the same."""
+    """Read the key of a request, and make its fingerprint."""
     body = await request.body() if idempotency_key is not None else b""
     parts = [request.method.encode(), request.url.path.encode(), body]
     parts += [request.headers.get(name, "").encode() for name in COUNTED]
@@ -133,7 +133,7 @@ def once(repeat: Repeat, act: Callable[[], str]) -> str:
     try:
         return act()
     except Refused:
-        # Of two at the same moment one is behind: it gives the answer of the other.
+        # Of two equal requests at the same moment, the later one gives the answer of the other.
         kept = repeat.read()
         if kept is None:
             raise

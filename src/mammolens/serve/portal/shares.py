@@ -37,7 +37,7 @@ class ShareForm(Form):
 
 
 class _Seen(BaseModel):
-    """What is read from the attributes of an object of the rooms below."""
+    """Base of answers that are read from the attributes of a document of `sinks.reading`."""
 
     model_config = ConfigDict(from_attributes=True)
 

@@ -234,7 +234,7 @@ def _vouched(portal: Portal, request: Request, origin: Origin) -> tuple[str, Ses
     portal.sign_ins.attempts.spend(of_provider(origin.address))
     answer, flow = dict(request.query_params), portal.flow(request)
     vouched = portal.provider.finish(answer, flow, _now(portal))
-    portal.sign_ins.attempts.give_back(of_provider(origin.address))
+    portal.sign_ins.attempts.give_back(of_provider(origin.address))  # Only failures count.
     return portal.sign_ins.come_by_provider(vouched.subject, vouched.claimed, origin)
 
 

@@ -80,9 +80,9 @@ def begin_upload(
     given = _metadata(upload_metadata)
     consent = read_consent(given["consent"]) if "consent" in given else None
     name = given.get("relativePath") or given.get("filename") or "unnamed"
-    asked = portal.state, caller.person, given.get("site") or None, name, upload_length
-    said = consent, uploads.read_facts(given, portal.state.settings.intake, consent)
-    upload_id = once(repeat, lambda: uploads.begin_upload(*asked, repeat.keep, *said).id)
+    upload = portal.state, caller.person, given.get("site") or None, name, upload_length
+    statements = consent, uploads.read_facts(given, portal.state.settings.intake, consent)
+    upload_id = once(repeat, lambda: uploads.begin_upload(*upload, repeat.keep, *statements).id)
     if upload_length == 0:
         portal.receiver.wake(portal.state)
     response.headers["Location"] = f"{API}/uploads/{upload_id}"
@@ -130,7 +130,7 @@ async def add_piece(
     try:
         await _write(writer, request)
     finally:
-        # Also where the line broke or the node stops: the received part is kept.
+        # The part that was received is kept, also if the line breaks or the node stops.
         is_whole = await asyncio.shield(run_in_threadpool(writer.close))
     if is_whole:
         await run_in_threadpool(portal.receiver.wake, portal.state)

@@ -113,7 +113,7 @@ def read_dispute(database: Database, person: Person, exam_id: int) -> Dispute:
         slots = {reading.slot: reading for reading in found if reading.slot is not None}
         if ReadingSlot.SECOND not in slots:
             raise Refused(Refusal.STAGE)
-        if any(
+        if any(  # They read the exam in this round, but did not sign as first or second.
             one.person.id == person.id and one.role is ReadingRole.READER and one.slot is None
             for one in found
         ):
@@ -143,7 +143,7 @@ def _stand(
         has_begun=bool(mine),
         has_signed=any(one.state is ReadingState.SIGNED for one in mine),
         round_id=round_id,
-        # Before anybody has begun there is nothing to be told apart from.
+        # Without a round nobody answers yet, so no answer must be hidden.
         state=RoundState(current.state) if current is not None else RoundState.DECIDED,
         asked=frozenset(connection.execute(asked).scalars()),
     )

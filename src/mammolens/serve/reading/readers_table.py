@@ -148,9 +148,9 @@ def _rows(
 def _cells(
     row: sa.Row[Any], dataset: str, kind: AnswerKind, path_of: Callable[[str, str], str]
 ) -> list[str]:
-    said = Answer.model_validate_json(row.first_answer if kind is AnswerKind.FIRST else row.answer)
+    given = Answer.model_validate_json(row.first_answer if kind is AnswerKind.FIRST else row.answer)
     side = Laterality(row.view[0]) if row.view else None
-    densities = {Laterality.RIGHT: said.density.right, Laterality.LEFT: said.density.left}
+    densities = {Laterality.RIGHT: given.density.right, Laterality.LEFT: given.density.left}
     return [
         dataset,
         row.sop_instance_uid,
@@ -158,16 +158,16 @@ def _cells(
         path_of(row.sop_instance_uid, row.digest),
         side.value if side else "",
         row.view[1:] if row.view else "",
-        "",
-        "",
-        (said.assessments.of(side) or "") if side else "",
+        "",  # tumour
+        "",  # malignant
+        (given.assessments.of(side) or "") if side else "",
         (densities[side] or "") if side else "",
         row.study_instance_uid,
         row.name,
         row.slot,
         _yes_or_no(row.blinded),
         "" if row.agreed is None else _yes_or_no(row.agreed),
-        _yes_or_no(bool(said.recall)),
+        _yes_or_no(bool(given.recall)),
         row.signed_at.date().isoformat(),
         row.study_date or "",
         row.machine or "",

@@ -84,13 +84,13 @@ def sign_reading(
             "slot": slot and slot.value,
             "signed_at": database.now(connection),
         }
-        told = _follow_up(database, connection, reading)
-        came = [] if slot is None else _settle(database, connection, reading, slot)
+        notice_entries = _follow_up(database, connection, reading)
+        round_entries = [] if slot is None else _settle(database, connection, reading, slot)
         try:
             signed = change_edition(database, connection, person, reading, "reading_signed", values)
         except sa.exc.IntegrityError as error:  # another signature has the place
             raise Refused(Refusal.ALREADY_SIGNED) from error
-        for action, detail in (*told, *came):
+        for action, detail in (*notice_entries, *round_entries):
             audit.append(database, connection, person.actor, action, exam.id, detail)
         keep(connection, signed)
         return signed
@@ -183,7 +183,7 @@ def _first_answer(
 def _settle(
     database: Database, connection: sa.Connection, reading: Reading, slot: ReadingSlot
 ) -> list[Entry]:
-    """Let the answer of the round stand, or call for an arbiter; give what the trail tells."""
+    """Let the answer of the round stand, or call for an arbiter; give entries for the trail."""
     asked = sa.select(ROUNDS).where(ROUNDS.c.id == reading.round_id)
     current = connection.execute(asked).one()
     if slot is ReadingSlot.FIRST and current.is_double:
@@ -216,13 +216,13 @@ def _settle(
 
 
 def _follow_up(database: Database, connection: sa.Connection, reading: Reading) -> list[Entry]:
-    """Tell the referrer what cannot wait, unless they were told the same words already."""
+    """Give the referrer an urgent notice, unless one with the same words was given before."""
     if not reading.answer.urgent:
         return []
-    told = sa.select(NOTICES.c.id).where(
+    given_before = sa.select(NOTICES.c.id).where(
         NOTICES.c.reading_id == reading.id, NOTICES.c.text == reading.answer.urgent
     )
-    if connection.execute(told).first() is not None:
+    if connection.execute(given_before).first() is not None:
         return []
     give_notice(database, connection, reading, reading.answer.urgent)
     return [("notice_given", {"reading": reading.id})]

@@ -78,7 +78,7 @@ def exams_with_visible_category(
 
 @lru_cache(maxsize=512)
 def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
-    """Select the rows of `EXAMS` a person may see the AI: none that they may not know of."""
+    """Select the rows of `EXAMS` whose AI a person may see; all are exams that they may know of."""
     own = of_exam(READINGS.c.exam_id == EXAMS.c.id, READINGS.c.person_id == person.id)
     is_blinded = _is_blinded(person)
     has_answered = own.where(
@@ -110,7 +110,7 @@ def ai_is_visible(person: Person) -> sa.ColumnElement[bool]:
 
 @lru_cache(maxsize=512)
 def category_is_visible(person: Person) -> sa.ColumnElement[bool]:
-    """Select the rows of `EXAMS` a person may see the triage category."""
+    """Select the rows of `EXAMS` whose triage category a person may see."""
     orders_alone = sa.and_(
         visible_exams(person),
         _has_mode(ReadingMode.TRIAGE_ONLY),

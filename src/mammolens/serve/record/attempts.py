@@ -28,7 +28,7 @@ __all__ = [
     "wait_after",
 ]
 
-LONGEST_DOUBLING: Final = 32
+LONGEST_DOUBLING: Final = 32  # Gives waits far above every limit, and does not overflow.
 
 
 @dataclass(frozen=True)

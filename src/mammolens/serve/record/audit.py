@@ -115,9 +115,8 @@ def append(
     row = {
         "number": head.length + 1,
         "at": database.now(connection).astimezone(UTC),
-        "actor": actor[:128].replace(
-            "\0", "\ufffd"
-        ),  # PostgreSQL would store it so, unlike the hash
+        # As PostgreSQL stores it; else the hash of the row would be another.
+        "actor": actor[:128].replace("\0", "\ufffd"),
         "action": action,
         "exam_id": exam_id,
         "detail": json.dumps({**(detail or {}), **more}, sort_keys=True, ensure_ascii=False),
@@ -214,7 +213,7 @@ def verify(connection: sa.Connection, kept: AuditHead | None = None) -> AuditRep
 def _hash(row: Mapping[str, object]) -> str:
     at = row["at"]
     assert isinstance(at, datetime)
-    said = [
+    hashed = [
         row["number"],
         at.astimezone(UTC).isoformat(timespec="microseconds"),
         row["actor"],
@@ -223,4 +222,4 @@ def _hash(row: Mapping[str, object]) -> str:
         row["detail"],
         row["previous"],
     ]
-    return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(hashed, ensure_ascii=False).encode()).hexdigest()

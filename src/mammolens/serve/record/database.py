@@ -149,7 +149,7 @@ def look_into(url: str) -> Database:
     StorageError
         The database is away.
     """
-    with contextlib.suppress(sa.exc.ArgumentError):  # named below
+    with contextlib.suppress(sa.exc.ArgumentError):  # `_engine` names the fault
         _refuse_absent(sa.make_url(url))
     engine = _engine(url)
     only_read = "PRAGMA query_only = ON"

@@ -1,4 +1,4 @@
-"""Values as requests give them: numbers of rows, times, and short lines of text."""
+"""Types that check the values of requests: ids of rows, times, and short lines of text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["MOST_ID", "Form", "Line", "Moment", "Number"]
 MOST_ID: Final = 2**31 - 1
 """The largest integer of the databases' columns."""
 Number = Annotated[int, Field(ge=1, le=MOST_ID)]
-"""The number of a row."""
+"""The id of a row."""
 Line = Annotated[
     str,
     StringConstraints(
@@ -23,7 +23,7 @@ Line = Annotated[
 
 
 class Form(BaseModel):
-    """What is sent: unknown keys are a mistake, and are named as one."""
+    """Base of the bodies of requests: an unknown key is an error that names it."""
 
     model_config = ConfigDict(extra="forbid")
 

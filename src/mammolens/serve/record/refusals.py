@@ -62,7 +62,7 @@ class Refusals:
             if self._own[kind] < ROWS_OF_A_KIND and self._own.total() < ROWS_OF_ALL:
                 self._own[kind] += 1
                 return True
-            self._own.setdefault(kind, 0)
+            self._own.setdefault(kind, 0)  # It is one of `MOST_KINDS`, also without a row.
             self._counted[kind] += 1
             if self._timer is None:
                 self._timer = threading.Timer(max(self._began + WINDOW_S - now, 0.0), at_end)

@@ -1,4 +1,4 @@
-"""Rows as the dataclasses that rooms give, and pages of lists, the newest row first."""
+"""Turn rows of the database into dataclasses, and read lists in pages, the newest row first."""
 
 from __future__ import annotations
 

@@ -45,11 +45,11 @@ def _renamed(given: Mapping[str, Any]) -> dict[str, Any]:
     renamed = dict(given)
     for old, (section, key) in RENAMED.items():
         if old not in renamed or (old == section and not isinstance(renamed[old], str)):
-            continue
+            continue  # `model` is an old key if it is text, else the section of today.
         value = renamed.pop(old)
         inside = renamed.get(section, {})
         if not isinstance(inside, Mapping):
-            renamed[old] = value
+            renamed[old] = value  # The check of the settings names the fault.
             continue
         if key in inside:
             raise _twice(old, f"{section}.{key}", None)

@@ -47,7 +47,7 @@ def model_of(field: FieldInfo) -> type[BaseModel] | None:
 
 
 def check_address(key: str, address: str) -> SplitResult:
-    """Parse an address of HTTP that is encrypted, or on this host.
+    """Parse an HTTP address; it must be encrypted (https), unless it is on this host.
 
     Raises
     ------

@@ -100,11 +100,11 @@ def _section(model: type[BaseModel], path: str) -> Iterator[str]:
 
 
 def _key(name: str, field: FieldInfo, path: str) -> Iterator[str]:
-    said = [field.description or name]
+    sentences = [field.description or name]
     choices = _choices(field.annotation)
     if choices:
-        said.append(f"one of {', '.join(choices)}")
-    said += [
+        sentences.append(f"one of {', '.join(choices)}")
+    sentences += [
         f"{words} {getattr(rule, bound)}"
         for rule in field.metadata
         for bound, words in _BOUNDS.items()
@@ -114,12 +114,13 @@ def _key(name: str, field: FieldInfo, path: str) -> Iterator[str]:
     if _is_secret(field.annotation):
         variable = f"{PREFIX}{path}{name}".replace(".", "__").upper()
         more = "__NAME" if get_origin(field.annotation) is dict else ""
-        said.append(f"secret: better set as {variable}{more}")
+        sentences.append(f"secret: better set as {variable}{more}")
     elif default in (None, (), {}, PydanticUndefined):
-        said.append("needed" if default is PydanticUndefined else "not set by default")
-        said.append("example:")
+        sentences.append("needed" if default is PydanticUndefined else "not set by default")
+        sentences.append("example:")
         default = _example(field, f"{path}{name}")
-    yield from _prose(". ".join(map(_capital, said)) + "." * (said[-1] != "example:"))
+    end = "" if sentences[-1] == "example:" else "."
+    yield from _prose(". ".join(map(_capital, sentences)) + end)
     yield f"#{name} = {_toml(default, field.annotation)}"
 
 

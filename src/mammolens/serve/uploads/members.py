@@ -224,9 +224,9 @@ def _check_directory(file: BinaryIO, length: int, settings: UploadSettings) -> N
     if size > MOST_DIRECTORY_BYTES or count > settings.max_files * 2:
         raise BrokenArchive("too_many_files")
     start = length - tail_bytes + at - size
-    for before in (0, _END_64.size + _LOCATOR_64.size):
+    for before in (0, _END_64.size + _LOCATOR_64.size):  # without and with 64-bit records
         file.seek(max(0, start - before))
-        # The directory does not believe its own count either: entries are many times its size.
+        # `zipfile` reads by size, whatever the count says, and an entry in memory is far larger.
         if file.read(size).count(ENTRY_HEAD) > settings.max_files * 2:
             raise BrokenArchive("too_many_files")
     file.seek(0)

@@ -77,9 +77,9 @@ def contradiction(
 
 
 def _plain_id(text: str | None) -> str:
-    """Blanks, case and leading zeros differ between systems."""
+    """Write an ID without blanks, case and leading zeros, which differ between systems."""
     bare = (text or "").strip().casefold()
-    return bare.lstrip("0") or bare[-1:]
+    return bare.lstrip("0") or bare[-1:]  # "000" is "0", not empty
 
 
 def _is_other_name(agreed: str, stated: str | None) -> bool:
@@ -98,6 +98,7 @@ def _is_other_name(agreed: str, stated: str | None) -> bool:
 
 
 def _agree(one: list[str], other: list[str]) -> bool:
+    """Whether each word of the shorter name is in the longer one."""
     fewer, more = sorted((one, other), key=len)
     return all(any(_same(word, name) for name in more) for word in fewer)
 

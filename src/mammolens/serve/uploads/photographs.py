@@ -85,7 +85,7 @@ def read_facts(
         are never guessed; the date is in the future or before 1900; or the patient is another than
         the one who gave the consent.
     """
-    day = _day(given["examDate"]) if "examDate" in given else None
+    day = _day(given["examDate"]) if "examDate" in given else None  # Refuses it for any upload.
     if "photograph" not in given:
         return None
     if not intake.film:

@@ -50,7 +50,7 @@ REJECTED: Final = "rejected"
 PASSED_OVER: Final = "passed_over"
 POLL_S: Final = 2.0
 TIDY_S: Final = 600.0
-MOST_ATTEMPTS: Final = 5
+MOST_ATTEMPTS: Final = 5  # An upload that ends its process so often is given up.
 ORPHAN_AGE_S: Final = 3600.0
 KEPT: Final = timedelta(days=30)
 """How long the results of an upload can be asked for."""

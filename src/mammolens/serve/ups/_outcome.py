@@ -47,10 +47,10 @@ WAITING: Final = StepOutcome(False)
 
 def missing_instances(state: NodeState, inputs: Sequence[StepInput]) -> set[str]:
     """Give the images of a step that were not received yet."""
-    kept_as = {state.kept_as(uid): uid for given in inputs for uid in given.instances}
+    by_kept_uid = {state.kept_as(uid): uid for given in inputs for uid in given.instances}
     with state.database.read() as connection:
-        received = {row.sop_instance_uid for row in _received(connection, sorted(kept_as))}
-    return {uid for kept, uid in kept_as.items() if kept not in received}
+        received = {row.sop_instance_uid for row in _received(connection, sorted(by_kept_uid))}
+    return {uid for kept, uid in by_kept_uid.items() if kept not in received}
 
 
 def read_outcome(state: NodeState, inputs: Sequence[StepInput], pulled: bool) -> StepOutcome:
@@ -71,6 +71,7 @@ def read_outcome(state: NodeState, inputs: Sequence[StepInput], pulled: bool) ->
     with state.database.read() as connection:
         exams = _exams(state, connection, inputs)
         if not exams:
+            # Everything has come, and nothing of it is a mammogram.
             listed = any(given.instances for given in inputs)
             return StepOutcome(True, Reason.OTHER_IMAGES) if listed or pulled else WAITING
         results = []

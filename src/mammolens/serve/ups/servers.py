@@ -50,9 +50,9 @@ NO_SUCH_STEP: Final = 0xC307
 ALREADY_CANCELED: Final = 0xB304
 ALREADY_COMPLETED: Final = 0xB306
 ALREADY: Final = (ALREADY_CANCELED, ALREADY_COMPLETED)
-NOT_OURS: Final = (FINAL, WRONG_TRANSACTION, NO_SUCH_STEP, 0x0112)
+NOT_OURS: Final = (FINAL, WRONG_TRANSACTION, NO_SUCH_STEP, 0x0112)  # 0x0112: no such instance.
 """Statuses if a step has ended, or belongs to another performer."""
-WARNINGS: Final = (0x0001, 0x0107, 0x0116)
+WARNINGS: Final = (0x0001, 0x0107, 0x0116)  # Attributes are missing or were changed.
 PENDING: Final = (0xFF00, 0xFF01)
 SCHEDULED: Final = "SCHEDULED"
 IN_PROGRESS: Final = "IN PROGRESS"
@@ -131,6 +131,7 @@ def is_success(code: int) -> bool:
 
 @dataclass(frozen=True)
 class _Dimse:
+    # Requests name the class UPS Push; `meta_uid` is the class that was negotiated (PS3.4 CC.3.1).
     association: Association
     ae_title: str
 
@@ -210,20 +211,20 @@ class _Web:
         asked = data_set(ProcedureStepState=state, TransactionUID=transaction)
         path = f"/workitems/{quote(uid)}/state"
         status, _ = ask_dicom(self.client, "PUT", path, asked.to_json_dict())
-        return self._meant(status, uid, state)
+        return self._dimse_status(status, uid, state)
 
     def update(self, uid: str, transaction: str, data: Dataset) -> int:
         asked = Dataset({**data, **data_set(TransactionUID=transaction)})
         path = f"/workitems/{quote(uid)}?{quote(transaction)}"
         status, _ = ask_dicom(self.client, "POST", path, asked.to_json_dict())
-        return self._meant(status, uid, None)
+        return self._dimse_status(status, uid, None)
 
     def subscribe(self, uid: str) -> None:
         path = f"/workitems/{quote(uid)}/subscribers/{quote(self.ae_title)}"
         ask_dicom(self.client, "POST", f"{path}?deletionlock=false")
 
-    def _meant(self, status: int, uid: str, wanted: str | None) -> int:
-        """Give the status of PS3.4 for an HTTP status."""
+    def _dimse_status(self, status: int, uid: str, wanted: str | None) -> int:
+        """Give the status of PS3.4 for an HTTP status; of 400 and 409, the step's state decides."""
         if 200 <= status < 300:
             return OK
         if status in (404, 410):

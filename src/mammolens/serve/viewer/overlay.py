@@ -1,6 +1,6 @@
 """What the AI says of an exam, as the viewer draws it: scores, outlines, and the map as a grid.
 
-Only whom `mammolens.serve.reading` allows it may be given any of this.
+Ask `may_see_ai` of `mammolens.serve.reading` before any of this is given to a person.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mammolens.sinks.results_json import densities_record, fusion_record
 __all__ = ["ai_overlay", "map_grid"]
 
 _VALIDATED: Final = 1.0
-"""The strength from which a finding counts; the lines of the higher level lie inside."""
+"""The level from which a finding counts; lines of the higher level lie inside and are not given."""
 
 
 def ai_overlay(prediction: Prediction) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def _frame_box(geometry: Geometry) -> tuple[float, float, float, float]:
     r0, c0, _, _ = geometry.crop_source_px
     (sr, sc), (dr, dc) = geometry.scale, geometry.offset_px
     rows, columns = geometry.prepared_shape
-    near, far = -dc, columns - dc
+    near, far = -dc, columns - dc  # left and right edge of the frame, in scaled pixels
     if geometry.flipped:
         near, far = geometry.scaled_shape[1] - far, geometry.scaled_shape[1] - near
     return r0 - dr / sr, c0 + near / sc, r0 + (rows - dr) / sr, c0 + far / sc

@@ -37,10 +37,10 @@ class Multipart:
 
     boundary: str
     begin: Callable[[dict[str, str]], Sink]
-    _rest: bytearray = field(default_factory=lambda: bytearray(b"\r\n"))
+    _rest: bytearray = field(default_factory=lambda: bytearray(b"\r\n"))  # A mark begins with it.
     _state: str = "preamble"
     _sink: Sink | None = None
-    _skip: int = 0
+    _skip: int = 0  # Bytes of a line end before the content of a part.
 
     def __post_init__(self) -> None:
         if not _BOUNDARY.fullmatch(self.boundary):
@@ -108,7 +108,7 @@ class Multipart:
             return False
         at = self._rest.find(b"\r\n")
         line = bytes(self._rest if at < 0 else self._rest[:at]).strip(b" \t")
-        begun = (b"", b"\r", b"-") if at < 0 else (b"",)
+        begun = (b"", b"\r", b"-") if at < 0 else (b"",)  # What an incomplete line may hold.
         if line not in begun or (at if at >= 0 else len(self._rest)) > LONGEST_LINE:
             raise NotAnImage("a multipart boundary does not end its line", keyword="boundary")
         if at < 0:

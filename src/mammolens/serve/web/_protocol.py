@@ -39,7 +39,7 @@ class GuardedProtocol(H11Protocol):
     Parameters
     ----------
     connections
-        All of the server's.
+        All connections of the server.
     headers
         Headers of the answers that are sent here, without the application.
     options
@@ -51,13 +51,13 @@ class GuardedProtocol(H11Protocol):
     ) -> None:
         super().__init__(**options)
         self._connections, self._headers = connections, headers
-        self._pending = bytearray()
-        self._searched = 0
+        self._pending = bytearray()  # Received, but not given to h11 yet.
+        self._searched = 0  # Bytes of it without the end of a head.
         self._scanner: ChunkScanner | None = None
-        self._left = 0
+        self._left = 0  # Bytes of a body of known length that are still to come.
         self._received = 0
         self._since = time.monotonic()
-        self._unread: tuple[float, int] | None = None
+        self._unread: tuple[float, int] | None = None  # Since when, and bytes, of an unread answer.
         self._is_refused = self._expects = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

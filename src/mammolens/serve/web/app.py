@@ -193,7 +193,7 @@ async def _store(door: _Door, request: Request, study: str | None) -> Response:
     try:
         await _feed(door, stored, request)
     finally:
-        # Also where the node stops and cancels this: the file has to go.
+        # The file of an unfinished part is deleted, also if the node stops and cancels this.
         await asyncio.shield(run_in_threadpool(stored.discard))
     status = stored.status()
     body = await run_in_threadpool(stored.write_answer, accepted)

@@ -1,7 +1,7 @@
 """QIDO-RS and WADO-RS: routes that parse, ask `serve.dicomweb`, and answer in pieces.
 
-Who may come here at all is settled by the guards: people who are signed in, and the machines that
-the settings name. What each of them may know of is asked for with every request.
+The guards let in people who are signed in, and the machines that the settings name. Each request
+then finds only objects of exams that its caller may see.
 
 Source: PS3.18 10.4 (Retrieve) and 10.6 (Search).
 """

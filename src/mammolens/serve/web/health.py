@@ -98,10 +98,10 @@ def _check_disk(state: NodeState) -> str:
 
 
 PROCESS_KINDS: Final = ("deliver", "node", "worker")
-RECENT_S: Final = 3600.0
+RECENT_S: Final = 3600.0  # Analyses of this time give the quantiles of durations.
 QUANTILES: Final = (0.5, 0.95, 1.0)
 MOST_RECENT: Final = 10_000
-STEPS_S: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+STEPS_S: Final = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # Of the histogram.
 
 
 @dataclass(frozen=True)

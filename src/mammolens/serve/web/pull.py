@@ -225,7 +225,7 @@ def _read(item: PartialObject, response: httpx.Response) -> None:
     media = parse_media_type(response.headers.get("Content-Type", ""))
     if media is None or media.name not in (DICOM, RELATED):
         raise NotAnImage("the answer is not a DICOM object")
-    parts: list[Sink] = [(item.write, lambda: None)]
+    parts: list[Sink] = [(item.write, lambda: None)]  # The first part takes it; a second fails.
 
     def begin(_headers: Mapping[str, str]) -> Sink:
         if not parts:

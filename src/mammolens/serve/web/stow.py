@@ -71,7 +71,7 @@ class StoreRequest:
     stored: list[Attribute] = field(default_factory=list)
     failed: list[Attribute] = field(default_factory=list)
     unnamed: list[Attribute] = field(default_factory=list)
-    statuses: set[int] = field(default_factory=set)
+    statuses: set[int] = field(default_factory=set)  # of faults, also those that the app adds
     parts: int = 0
     _multipart: Multipart | None = None
     _part: PartialObject | None = None

@@ -180,7 +180,7 @@ def _predict(
 
 
 def _identified(state: NodeState, job: Job, prediction: Prediction) -> Prediction | None:
-    """Give a prediction its identity back; ``None``: it cannot be opened, and this is the end.
+    """Give a prediction its identity back; ``None`` if the last attempt cannot open it either.
 
     A failed result under a pseudonym would reach nobody who knows the patient.
     """

@@ -88,7 +88,7 @@ def queue_due(database: Database, exams: ExamSettings) -> int:
             return 0
     with database.write() as connection:
         now = database.now(connection)
-        ahead = EXAMS.c.last_received_at > now
+        ahead = EXAMS.c.last_received_at > now  # The clock was set back.
         connection.execute(EXAMS.update().where(ahead).values(last_received_at=now))
         due = connection.execute(
             _due(database, connection, exams)
@@ -162,7 +162,7 @@ def _due(
         EXAMS.c.last_received_at <= now - timedelta(seconds=exams.quiet_time_s),
         EXAMS.c.last_received_at > now,
     )
-    whole = sa.and_(EXAMS.c.four_views.is_(True), EXAMS.c.queued_version == 0)
+    whole = sa.and_(EXAMS.c.four_views.is_(True), EXAMS.c.queued_version == 0)  # First job only.
     in_work = (
         sa.select(JOBS.c.id)
         .where(JOBS.c.exam_id == EXAMS.c.id, JOBS.c.state == WorkState.RUNNING.value)

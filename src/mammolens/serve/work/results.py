@@ -46,7 +46,7 @@ __all__ = [
     "read_predecessor",
 ]
 
-_AS_THEY_ARE = ("malignancy", "tumour", "n_images", "n_unreadable")
+_SAME_NAMED = ("malignancy", "tumour", "n_images", "n_unreadable")
 
 
 @dataclass(frozen=True)
@@ -230,12 +230,13 @@ def commit_result(
                 breasts=json.dumps(dict(outcome.breasts)),
                 cautions="\n".join(outcome.cautions),
                 created_at=outcome.created,
-                **{name: getattr(outcome, name) for name in _AS_THEY_ARE},
+                **{name: getattr(outcome, name) for name in _SAME_NAMED},
                 **{f"model_{name}": value for name, value in vars(outcome.model).items()},
             )
             .returning(RESULTS.c.id)
         ).scalar_one()
         enter_verdict(connection, job.exam_id, outcome.verdict(revision))
+        # Images that came while the job ran: a low result is withheld.
         doubt_verdict(connection, EXAMS.c.id == job.exam_id, EXAMS.c.version > job.version)
         _enter_overlay(connection, job.exam_id, int(result_id), outcome.overlay)
         if revision == 1 and outcome.watched is not None:

@@ -79,6 +79,7 @@ def lost_object(received: Store) -> StorageError:
     error = StorageError(
         "a received object is gone", remedy="Check that the data folder is mounted and whole"
     )
+    # Objects lie in subfolders that are named by the first two letters of their digests.
     if not received.folder.is_dir() or next(received.folder.glob("??"), None) is None:
         error.__cause__ = OSError(errno.ENODEV, "the store is not there")
     return error

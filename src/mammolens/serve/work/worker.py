@@ -40,9 +40,9 @@ from mammolens.sinks import find_sink
 __all__ = ["work"]
 
 ROOM: Final = "worker"
-AWAY_S: Final = 5.0
+AWAY_S: Final = 5.0  # Pause before the database is asked again.
 PICTURES_S: Final = 120.0
-"""Longest time for some pictures, before the child is ended."""
+"""Longest time for the previews of one claim; then the child process is ended."""
 
 
 def work(
@@ -109,7 +109,7 @@ def _work_in_thread(
     try:
         while not stop.is_set():
             try:
-                shown = _show(state, child)
+                made = _make_previews(state, child)
                 job = _claim_next(state, child, name)
             except StorageError as error:
                 logs.event(ROOM, "database_away", logging.ERROR, error=type(error).__name__)
@@ -120,7 +120,7 @@ def _work_in_thread(
                 raise
             if job is not None:
                 entered += _perform(state, child, pulse, job)
-            elif shown:
+            elif made:
                 continue
             elif once:
                 break
@@ -131,7 +131,7 @@ def _work_in_thread(
     return entered
 
 
-def _show(state: NodeState, child: Child) -> bool:
+def _make_previews(state: NodeState, child: Child) -> bool:
     """Make some of the previews that wait, and return whether there were any."""
     child.start()
     if try_folder(state.received.folder) is not None:
@@ -146,13 +146,13 @@ def _show(state: NodeState, child: Child) -> bool:
         logs.event(ROOM, "pictures_not_made", logging.ERROR, error=kind, count=len(tasks))
         child.start()
         for task in tasks:
-            _show_one(state, child, task)
+            _make_one_preview(state, child, task)
         return True
     enter_pictures(state.database, state.received, pictures)
     return True
 
 
-def _show_one(state: NodeState, child: Child, task: PictureTask) -> None:
+def _make_one_preview(state: NodeState, child: Child, task: PictureTask) -> None:
     """Make one preview by itself, because one of several has failed."""
     try:
         enter_pictures(state.database, state.received, child.show([task], PICTURES_S))
@@ -223,13 +223,14 @@ def _fail(state: NodeState, job: Job, failure: Failure) -> None:
             words = f"{POSTPONED}{failure.text}"
             attempts.postpone(state.database, job, words, jobs.backoff_s)
         else:
+            # The attempt after `max_attempts` gives the exam its failed result.
             attempts.retry(state.database, job, failure.text, jobs, jobs.max_attempts + 1)
     except StorageError:
         logs.event(ROOM, "database_away", logging.ERROR, job=job.lease.id)
 
 
 def _is_ours(job: Job, failure: Failure) -> bool:
-    """Whether a job must wait for our own disk or database; for a single bad file, only an hour."""
+    """Whether our own disk or database is at fault; a bad file counts as such for an hour only."""
     if failure.own_errno not in OF_ONE_FILE:
         return failure.own_errno is not None
     return job.made_at is None or job.claimed_at - job.made_at < PATIENCE

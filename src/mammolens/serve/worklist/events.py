@@ -1,9 +1,9 @@
 """What happens to exams, for people who have a page open: read from the audit trail, row by row.
 
 The number of a row is the number of its event, so that a page that was cut off goes on where it
-was, whichever process it asks. An event names an exam and its version, nothing of its contents, and
-goes to whom may know of the exam at that moment. Whoever may no longer know of it hears that it is
-gone.
+was, whichever process it asks. An event names an exam and its version, nothing of its contents. It
+goes to the people who may know of the exam at that moment; people who no longer may know of it get
+the event that it is gone.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ ACTIONS: Final = {
 }
 OF_READINGS: Final = ("reading_", "notice_", "recall_", "opinion_", "arbitration_", "addendum_")
 QUIET: Final = frozenset({"reading_saved", "reading_looked"})
-"""What changes for nobody else."""
+"""Actions that are visible only to the reader, so that no event is needed."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class EventReader:
     def read(self, connection: sa.Connection, person: Person) -> list[Event]:
         """Give what has happened since the last call and concerns the person.
 
-        Several changes of one kind to one exam are told once.
+        Several changes of one kind to one exam are one event.
         """
         if self.missed:
             self.missed = False
@@ -140,9 +140,9 @@ def _event(
         data = {"exam_id": row.exam_id, "version": exam.version, "revision": exam.revision}
         return Event(kind, row.number, data)
     detail = json.loads(row.detail)
-    before = {"expired": "site", "exam_assigned": "before"}.get(row.action)
-    if before is None:
+    old_site = {"expired": "site", "exam_assigned": "before"}.get(row.action)  # key in `detail`
+    if old_site is None:
         return None
-    if person.is_administrator or detail.get(before) in person.sites:
+    if person.is_administrator or detail.get(old_site) in person.sites:
         return Event(Happening.REMOVED, row.number, {"exam_id": row.exam_id})
     return None

@@ -13,18 +13,18 @@ from mammolens.serve.record import PREFERENCES, Database, insert_once
 
 __all__ = ["Preference", "read_preference", "save_preference"]
 
-MOST_BYTES: Final = 32 << 10
+MOST_BYTES: Final = 32 << 10  # Of one saved value, as JSON.
 
 
 class Preference(str, Enum):
-    """Kinds of what is saved."""
+    """What a person can save."""
 
     FILTERS = "filters"
     SETTINGS = "settings"
 
 
 def read_preference(database: Database, person: Person, name: Preference) -> Any:
-    """Read what was saved; ``None``: nothing was."""
+    """Read what was saved; ``None`` if nothing was."""
     mine = PREFERENCES.c.person_id == person.id, PREFERENCES.c.name == name.value
     with database.read() as connection:
         body = connection.execute(sa.select(PREFERENCES.c.body).where(*mine)).scalar_one_or_none()
@@ -32,7 +32,7 @@ def read_preference(database: Database, person: Person, name: Preference) -> Any
 
 
 def save_preference(database: Database, person: Person, name: Preference, content: Any) -> None:
-    """Save something in the place of what was saved before.
+    """Save a preference, which replaces what was saved before.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""What the viewer is told of one exam: the JSON of ``web/src/viewer/exam.ts``, and its quality.
+"""Describe one exam for the viewer: the JSON of ``web/src/viewer/exam.ts``, and its quality.
 
-The quality of the pictures is judged with their previews, before and without any score.
+The quality of the pictures is judged when their previews are made, without the AI.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from mammolens.serve.worklist.rows import ExamRow, read_rows
 
 __all__ = ["Addresses", "read_quality", "view_exam"]
 
-SHOWN: Final = frozenset({"available", "failed"})
+SHOWN: Final = frozenset({"available", "failed"})  # States in which the AI has been seen.
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _objects(
     images: list[dict[str, Any]] = []
     refused: list[dict[str, Any]] = []
     for row in connection.execute(asked):
-        if row.digest is not None:
+        if row.digest is not None:  # of the preview
             images.append(_image(exam, row, addresses))
         else:
             refused.append(_missing(row))
@@ -199,7 +199,7 @@ def _ai(connection: sa.Connection, person: Person, exam: ExamRow) -> dict[str, A
         return overlay
     asked = sa.select(PRIORS.c.id).where(PRIORS.c.study_instance_uid == exam.study_instance_uid)
     is_prior = connection.execute(asked.limit(1)).first() is not None
-    return {"state": "none" if is_prior else "pending"}
+    return {"state": "none" if is_prior else "pending"}  # Priors are not analysed.
 
 
 def _doubts(

@@ -16,8 +16,8 @@ __all__ = ["http_session", "judge_http", "post"]
 
 _CLOSED_DOOR: Final = frozenset({401, 403, 404, 405, 407})
 """Wrong credentials or address: every file would be refused."""
-_LATER: Final = frozenset({408, 409, 425, 429})
-_GATEWAY: Final = frozenset({429, 502, 503, 504})
+_LATER: Final = frozenset({408, 409, 425, 429})  # This file can be sent again later.
+_GATEWAY: Final = frozenset({429, 502, 503, 504})  # With Retry-After, all files wait for so long.
 
 
 def http_session(

@@ -92,11 +92,11 @@ def parse_target(route: RouteSettings, settings: NodeSettings) -> Target:
         url.hostname,
         url.port or _PORTS.get(protocol) or (443 if encrypted else 80),
         url.path.rstrip("/"),
-        route.timeout_s,
-        _context(route) if encrypted else None,
-        route.tls_name or url.hostname,
-        _authorization(route, settings, encrypted or is_loopback(url.hostname)),
-        protocol,
+        timeout_s=route.timeout_s,
+        tls=_context(route) if encrypted else None,
+        tls_name=route.tls_name or url.hostname,
+        authorization=_authorization(route, settings, encrypted or is_loopback(url.hostname)),
+        protocol=protocol,
     )
 
 
@@ -105,7 +105,7 @@ def _dimse(route: RouteSettings, settings: NodeSettings) -> Target:
 
     peer = find_peer(route.to, settings.dimse)
     if peer.tls:
-        dicom_client_context(settings.dimse)
+        dicom_client_context(settings.dimse)  # Checks the certificates now, not at the first call.
     waits = ("acse_timeout_s", "dimse_timeout_s", "network_timeout_s")
     dimse = settings.dimse.model_copy(update=dict.fromkeys(waits, route.timeout_s))
     return Target(route.name, protocol="dimse", peer=peer, dimse=dimse)

@@ -56,21 +56,22 @@ class _Session:
         try:
             association = self._established()
         except (DeliveryError, OSError) as error:
-            said = error.message if isinstance(error, DeliveryError) else type(error).__name__
-            return Answer(Verdict.AWAY, said)
+            reason = error.message if isinstance(error, DeliveryError) else type(error).__name__
+            return Answer(Verdict.AWAY, reason)
         try:
             answered = association.send_c_store(dataset)
         except ValueError:
             return Answer(Verdict.NEVER, "the peer does not take this SOP class")
         except (AttributeError, RuntimeError) as error:
             self._drop()
-            broken = isinstance(error, RuntimeError)
-            verdict = Verdict.BROKEN if broken else Verdict.NEVER
+            is_broken = isinstance(error, RuntimeError)  # Else the object lacks an attribute.
+            verdict = Verdict.BROKEN if is_broken else Verdict.NEVER
             return Answer(verdict, f"cannot be sent: {type(error).__name__}")
         status = answered.get("Status")
         if status is None:
             self._drop()
             return Answer(Verdict.BROKEN, "no answer to C-STORE")
+        # `CONTEXT` is that of Storage Commitment.
         commits = any(c.abstract_syntax == CONTEXT[0] for c in association.accepted_contexts)
         return Answer(judge_status(status), f"C-STORE 0x{status:04X}", commits=commits)
 

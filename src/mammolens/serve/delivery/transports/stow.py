@@ -17,11 +17,11 @@ from mammolens.serve.exchange import HttpAnswer, HttpClient
 
 __all__ = ["stow_session"]
 
-_STORED: Final = "00081199"
-_FAILED: Final = "00081198"
-_INSTANCE: Final = "00081155"
-_WARNING: Final = "00081196"
-_REASON: Final = "00081197"
+_STORED: Final = "00081199"  # ReferencedSOPSequence
+_FAILED: Final = "00081198"  # FailedSOPSequence
+_INSTANCE: Final = "00081155"  # ReferencedSOPInstanceUID
+_WARNING: Final = "00081196"  # WarningReason
+_REASON: Final = "00081197"  # FailureReason
 _ANSWERED: Final = frozenset({200, 202, 400, 409})
 """Statuses with a list of stored and refused instances."""
 

@@ -60,7 +60,7 @@ class ReceivedData(BytesIO):
     Attributes
     ----------
     draft
-        The draft.
+        The file that an object is written to; ``None`` if it is held in memory.
     size
         Bytes received, also if they were not stored.
     error
@@ -90,11 +90,11 @@ class ReceivedData(BytesIO):
         try:
             if not began:
                 self.draft = self.begin()
-            kept = self.draft is not None or self.error is not None
+            is_object = self.draft is not None or self.error is not None
             longest = max(LONGEST_PASSED_OVER, 2 * self.max_bytes)
-            if self.size > (longest if kept else LONGEST_MESSAGE):
+            if self.size > (longest if is_object else LONGEST_MESSAGE):
                 raise ValueError("the message does not end")
-            if (kept and self.is_too_long) or self.error:
+            if (is_object and self.is_too_long) or self.error:
                 self.discard()
             elif self.draft is not None:
                 self.draft.write(piece)
@@ -175,7 +175,7 @@ class Messages(DIMSEServiceProvider):
         except Exception as error:
             logs.event(ROOM, "message_not_understood", logging.WARNING, error=type(error).__name__)
             self.drop_unfinished()
-            self.dul.event_queue.put("Evt19")
+            self.dul.event_queue.put("Evt19")  # Invalid PDU: aborts (PS3.8 9.2).
 
     def drop_unfinished(self) -> None:
         """Delete the object that is arriving."""
@@ -209,8 +209,8 @@ class Messages(DIMSEServiceProvider):
         message = self.message
         assert message is not None
         assert self.pace is not None
-        commanded = message.context_id is not None
-        if context_id != self.context or is_command == commanded:
+        has_command = message.context_id is not None
+        if context_id != self.context or is_command == has_command:
             raise ValueError("a fragment is out of its order")
         size = message.encoded_command_set.tell() + len(value) - 1
         if is_command and size > LONGEST_COMMAND:

@@ -60,7 +60,7 @@ def furnish(
     association.dul = UpperLayer(association, ended, pace)
     association.dimse = Messages(association, begin, max_bytes)
     association.acse_timeout, association.network_timeout = ae.acse_timeout, ae.network_timeout
-    vars(association)["run"] = partial(_run, association)
+    vars(association)["run"] = partial(_run, association)  # Replaces the method of the thread.
 
 
 def end(association: Association, wait_s: float = FAREWELL_S) -> None:
@@ -78,7 +78,7 @@ def end(association: Association, wait_s: float = FAREWELL_S) -> None:
     upper_layer.kill_dul()
     if isinstance(upper_layer.socket, AssociationSocket):
         close_socket(upper_layer.socket)
-    if upper_layer.ident is None:
+    if upper_layer.ident is None:  # its thread never started
         upper_layer.tidy()
     else:
         upper_layer.bell.ring()
@@ -186,7 +186,7 @@ class UpperLayer(DULServiceProvider):
     def _decode_pdu(self, bytestream: bytearray) -> tuple[Any, str]:
         """Decode a PDU; data is not copied, and a request is checked before it is decoded."""
         if bytestream[0] == DATA_PDU:
-            return DataPdu(bytestream), "Evt10"
+            return DataPdu(bytestream), "Evt10"  # P-DATA-TF (PS3.8 9.2)
         if bytestream[0] in ASSOCIATE_PDUS:
             check_associate(bytestream)
         return DULServiceProvider._decode_pdu(self, bytestream)

@@ -1,4 +1,4 @@
-"""Procedure steps that are performed, and processes that say that they live."""
+"""Procedure steps that the node performs, and its processes with the time of their last sign."""
 
 from __future__ import annotations
 

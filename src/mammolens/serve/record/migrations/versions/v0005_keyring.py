@@ -1,4 +1,4 @@
-"""The key of pseudonyms, sealed, so that the key that seals may change."""
+"""The key of pseudonyms, encrypted with the key of the settings, so that the latter can change."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def _fill_results() -> None:
 
 
 def _verdict(row: sa.Row[tuple[object, ...]]) -> dict[str, object]:
-    """Which of the cautions are doubts is not known any more: an exam with any is read sooner."""
+    """Give the columns of an exam. Any caution may be a doubt, so such exams are read sooner."""
     names = [name for name in str(row.cautions).splitlines() if name and ":" not in name]
     is_withheld = row.category == "intermediate" and "low_withheld" in names
     category = "withheld" if is_withheld else str(row.category)

@@ -1,4 +1,4 @@
-"""Devices that keep data of a person, and answers that are given again."""
+"""Devices that keep data of a person, and answers for requests that are sent twice."""
 
 from __future__ import annotations
 

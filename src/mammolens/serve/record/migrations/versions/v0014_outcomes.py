@@ -11,6 +11,6 @@ down_revision: str | None = "v0013"
 
 
 def upgrade() -> None:
-    """Make empty tables; exams and results that are there have no machine and no breasts."""
+    """Make empty tables; the new columns (machine, breasts) of existing rows stay empty."""
     add_parts(revision, "exams", "results")
     make_tables(revision, "pathology_reports", "outcomes", "outcome_decisions", "shadow_scores")

@@ -1,4 +1,4 @@
-"""Uploads that are photographs of films, with what a person said of them."""
+"""Uploads that are photographs of films, with what a person stated about them."""
 
 from __future__ import annotations
 
