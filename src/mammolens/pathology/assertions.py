@@ -32,7 +32,7 @@ _BREAKS: Final = re.compile(
     r";|\bbut\b|\bhowever\b|\balthough\b|\bthough\b|\bexcept\b|\bapart from\b|\bother than\b|"
     r"\bonly\b|\bnow\b|\bcurrently\b|\bwhereas\b|\bwhile\b|\bbecause\b|\binstead\b|"
     r"\bin a background\b|\bbackground\b|\bwith residual\b|\bshows\b|\bshowing\b|\bcontains\b|"
-    r"\bi am\b|\bthis is\b|\bin my (?:view|opinion)\b|"
+    r"\bi am\b|(?<!whether )(?<!if )\bthis is\b|\bin my (?:view|opinion)\b|"
     r"\barising (?:in|within|from)\b|\bin (?:association|conjunction) with\b|\. "
 )
 _NO_SUBJECT: Final = re.compile(r"\b(?:neither|none|no|nor)\b[^,;:]{0,25}$")
@@ -60,7 +60,8 @@ _DOUBT_BEFORE: Final = re.compile(
     r"\bsuggest(?:s|ed|ive|ing)?\b(?: of)?|\bpossibl[ey]\b|\bpossibility\b|\bprobabl[ey]\b|"
     r"\blikely\b|\bfavou?r(?:s|ed|ing)?\b|\bquer(?:y|ies)\b|(?<![a-z\d)])\?+|"
     r"\b(?:can ?not|can't|could not|unable to|does not|do not|did not|not|difficult to|hard to)"
-    r"(?: \w+ly)? (?:exclude|rule out|discount)\b|\brais(?:es?|ed|ing)\b.{0,24}?\b(?:of|for)\b|"
+    r"(?: \w+ly)? (?:exclude|rule out|discount)\b|\b(?:not|isn't|im) ?possible to (?:say|tell|"
+    r"determine|decide|distinguish|know|state)\b|\brais(?:es?|ed|ing)\b.{0,24}?\b(?:of|for)\b|"
     r"\bconcern(?:ing|s)?\b(?: for| of)?|\bworr(?:isome|ying)\b(?: for)?|"
     r"\bworried (?:about|for|that)\b|"
     r"\bat least(?! ?(?:[\d.~>]|a\b|one\b|two\b|three\b|in part|(?:moderate|intermediate|low|high)"

@@ -44,8 +44,13 @@ PLACE: Final = re.compile(
     r"\blt\b|\brt\b|quadrant|o'? ?clock|skin|aspirat|\bfna|\bwle\b|sentinel|\bsln|tissue|"
     r"\bshav|\b[lr] ?(?:[ul][oi]q\b|\d|br\b)|\bclearance|\b[ul][oi]q\b"
 )
+_ROW: Final = re.compile(
+    r"^(?:all |surgical |resection |excision |the )*margins?$|\bnot (?:sampled|taken|received|"
+    r"submitted|applicable)\b|\bnone\b"
+)
+"""The beginning of a numbered finding; it names no specimen, though it names a place."""
 _SIDE_FIRST: Final = re.compile(
-    r"^\W*(?:\w+ ){0,2}?(?:left|right|lt|rt|l|r)\b(?! (?:breast|side) (?:was|is|has))"
+    r"^\W*(?:wle|sln[bs]?|snb|mastectomy|lumpectomy|sentinel|axilla\w*|(?:\w+ )?shave)\b|^\W*(?:\w+ ){0,2}?(?:left|right|lt|rt|l|r)\b(?! (?:breast|side) (?:was|is|has))"
 )
 _ORDINAL: Final = re.compile(
     rf"^(?:the )?(first|second|third|fourth|fifth)(?: {_KEYWORD})(?=[\s:,.(-]|$)"
@@ -154,7 +159,7 @@ def known_labels(lines: Iterable[tuple[str, bool]]) -> frozenset[str]:
         elif match := LABEL.match(line):
             head = re.split(r"[.:]", low[match.end() : match.end() + 100], maxsplit=1)[0]
             wanted = _SIDE_FIRST if describes else PLACE
-            placed = bool(match[1]) or bool(wanted.search(head))
+            placed = bool(match[1]) or bool(wanted.search(head) and not _ROW.search(head))
             for name in _names(match):
                 found[name] = found.get(name, False) or placed
         elif alone := _SIDED.match(line):
@@ -167,6 +172,9 @@ def known_labels(lines: Iterable[tuple[str, bool]]) -> frozenset[str]:
         found |= dict.fromkeys(sided, True)
     if announced and announced == len(found) and _is_sequence(list(found)):
         found = dict.fromkeys(found, True)
+    counted = [name for name in found if name.isdigit()]
+    if not found.get("1", True) and 2 * sum(found[name] for name in counted) <= len(counted):
+        found |= dict.fromkeys(counted, False)  # It is a numbered list of findings.
     named = frozenset(name for name, placed in found.items() if placed)
     numbers = [name for name in named if name.isdigit() or name in ("I", "II", "III", "IV")]
     return named if len(numbers) != 1 or len(named) > 1 else named - frozenset(numbers)

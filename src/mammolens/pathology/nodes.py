@@ -21,13 +21,19 @@ _NUMBER: Final = {
     **{str(n): n for n in range(100)},
     **{word: n for n, word in enumerate(_COUNTED)},
     **dict.fromkeys(("none", "zero", "nil"), 0),
-    "single": 1,
+    **{
+        f"{tens}{sign}{word}": n + m
+        for tens, n in (("twenty", 20), ("thirty", 30), ("forty", 40))
+        for m, word in enumerate(_COUNTED[1:10], 1)
+        for sign in "- "
+    },
+    **{"thirty": 30, "forty": 40, "single": 1},
     "both": 2,
     "all": -1,
 }
-_N: Final = r"(\d{1,2}|" + "|".join(w for w in _NUMBER if w.isalpha()) + r")"
+_N: Final = r"(\d{1,2}|" + "|".join(sorted((w for w in _NUMBER if w[0].isalpha()), key=len)[::-1]) + r")"
 _FRACTION: Final = re.compile(
-    rf"(?<![\d/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/+]|\.\d| ?%)|\b{_N} (?:out )?of (?:the |"
+    rf"(?<![\w/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/+]|\.\d| ?%)|\b{_N} (?:out )?of (?:the |"
     rf"further |these |a total of )?{_N}\b"
 )
 _EXAMINED: Final = re.compile(
@@ -47,6 +53,8 @@ _POSITIVE_NODES: Final = re.compile(
     r"(?:positive|involved|metasta[a-z]{1,4}|with (?:tumour|metasta[a-z]{1,4}|"
     r"macro\w+|carcinoma))[^\d:/]{0,30}: ?(\d{1,2})\b|"
     rf"(?:number|no\.?)(?: of)? (?:positive|involved)(?: nodes)?:? ?(\d{{1,2}})\b|"
+    rf"\b(?:metasta[a-z]{{1,4}}|metastatic carcinoma|macromet\w+|tumour deposits?) in "
+    rf"{_N}\b(?! ?(?:[/%.]\d|out\b|of\b|blocks?|levels?|mm))|"
     rf"\b{_N} (?:positive|involved|contain|with (?:\w+ )?(?:macro|micro)?metast|show)\w*"
 )
 _NO_METASTASIS: Final = re.compile(

@@ -83,7 +83,7 @@ class Group:
 
 
 def _heading(text: str) -> str:
-    return re.split(r"[:.]| - ", text[:120], maxsplit=1)[0]
+    return re.split(r"[:.](?!\w)| - ", text[:120], maxsplit=1)[0]
 
 
 def group(sentences: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
@@ -137,7 +137,7 @@ def _receptors_of_nodes(groups: Iterable[Group]) -> list[Sentence]:
     """Take rows of receptors away from lymph nodes: they follow the last specimen of a report."""
     taken: list[Sentence] = []
     for one in groups:
-        if _nodes_only(one):
+        if one.node_heading or _nodes_only(one):
             rows = [s for s in one.sentences if _RECEPTOR_ROW.match(s.text)]
             one.sentences = [s for s in one.sentences if s not in rows]
             taken += [replace(s, section=Section.MARKERS) for s in rows]
@@ -167,9 +167,14 @@ def _apart(groups: dict[str, Group], told: Sequence[Sentence]) -> list[Sentence]
             groups[sentence.names[0]].sentences = [
                 s for s in groups[sentence.names[0]].sentences if id(s) not in lines
             ]
-            taken += [replace(s, names=()) for s in rest]
+            taken += [_unnamed(s) for s in rest]
             break
     return taken
+
+
+def _unnamed(sentence: Sentence) -> Sentence:
+    is_row = _RECEPTOR_ROW.match(sentence.text)
+    return replace(sentence, names=(), section=Section.MARKERS if is_row else sentence.section)
 
 
 def _loose_receptors(last: Group) -> list[Sentence]:
@@ -179,6 +184,7 @@ def _loose_receptors(last: Group) -> list[Sentence]:
         s
         for s in last.sentences
         if s.line not in own and s.starts_line and _RECEPTOR_ROW.match(s.text)
+        and s.section is not Section.MARKERS  # Its title has named the specimen.
     ]
     lines = {s.line for s in rows}
     taken = [s for s in last.sentences if s.line in lines]
@@ -274,6 +280,8 @@ def _by_side(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     if not groups:
         return [Group(None, list(told))], []
     telling = [g for g in groups.values() if any(s.section in TELLING for s in g.sentences)]
+    if not all(g.node_heading for g in telling):
+        floating += _receptors_of_nodes(telling)
     return telling or list(groups.values()), floating
 
 

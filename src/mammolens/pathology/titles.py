@@ -43,7 +43,7 @@ _TITLES: Final = tuple(
     for section, pattern in (
         (
             Section.HISTORY,
-            r"(?:pertinent |relevant |brief )?(?:clinical|pre ?-?operative|radiolog[a-z]*|imaging|"
+            r"(?:pertinent |relevant |brief )?(?:clin(?:ical)?|pre ?-?operative|radiolog[a-z]*|imaging|"
             r"mammogra[a-z]*|ultrasound)(?: (?:history|details?|information|info|data|indications?|"
             r"notes?|summary|diagnosis|findings|question|context|background|hx|impression|dx|"
             r"features|and|&|history)){0,4}|(?:past |medical |family |previous |relevant )*history"
@@ -163,6 +163,10 @@ def after_title(
         return (Section.BODY if ends else section), titled, rest
     if section is Section.ADDENDUM and titled not in _LEAVES_ADDENDUM:
         return section, section, rest
+    if titled is Section.OTHER and _SAMPLING.search(rest.lower()):
+        return section, Section.SPECIMEN, rest  # "Method: FNA" says how it was sampled.
+    if titled is Section.MARKERS and rest and _BEFORE.search(line.partition(":")[0]):
+        return section, Section.HISTORY, rest  # "Receptors on prior core: …".
     if titled is Section.HISTORY and _BACKGROUND.match(line) and section in _FOUND:
         return section, section, line  # "Background: fibrocystic change" is a finding.
     if titled is Section.OTHER and rest and _SIGNED.match(line):
@@ -183,6 +187,8 @@ _SIGNED: Final = re.compile(
     re.IGNORECASE,
 )
 _EARLIER: Final = re.compile(r"\W*(?:previous|prior|original|outside|earlier)\b", re.IGNORECASE)
+_SAMPLING: Final = re.compile(r"^\W*(?:fnab?c?|fine[- ]needle|aspirat|core|tru-?cut|vacuum|vab)\b")
+_BEFORE: Final = re.compile(r"\b(?:previous|prior|earlier|outside)\b", re.IGNORECASE)
 _BACKGROUND: Final = re.compile(r"\W*background\b", re.IGNORECASE)
 _FOUND: Final = (Section.MICRO, Section.DIAGNOSIS, Section.SYNOPTIC, Section.COMMENT, Section.GROSS)
 

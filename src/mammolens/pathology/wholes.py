@@ -130,7 +130,7 @@ def not_divided(sentences: Sequence[Sentence], read: Sequence[SpecimenReading]) 
 
 _WITH_NODES: Final = re.compile(
     r"(?:mastectomy|lumpectomy|\bwle\b|excision)[^.:;]{0,30}?(?:\band\b|\bwith\b|\+|&)\s?"
-    r"(?:[\w-]+ ){0,3}?(?:sentinel|slnb?\b)|sentinel nodes?[^.]{0,20}(?:container|\bpot\b|separate)"
+    r"(?:[\w-]+ ){0,3}?(?:sentinel|sln[bs]?\b|snb\b)|sentinel nodes?[^.]{0,20}(?:container|\bpot\b|separate)"
 )
 
 
