@@ -53,6 +53,7 @@ _ON_BIOPSY: Final = re.compile(
     r"\b(?:core|biopsy|fna|needle)\b.{0,40}?(?:\b(?:showed|had shown|reported|diagnosed|revealed|"
     r"was called|proved|confirmed)\b|=)[^.;]{0,40}$"
 )
+_INVADES: Final = re.compile(r"(?<!non)inva[ds]|infiltrat|\bi[dlb]c\b")
 _MARKER_ROW: Final = re.compile(
     r"^\W*(?:(?:hormone )?receptors?|bio ?markers?|er|pr|pgr|her ?-?2|ki ?-?67|o?estrogen)\b"
 )
@@ -96,7 +97,7 @@ class _Evidence:
         return max(self.certain, key=_RANK.__getitem__, default=None)
 
 
-def _gather(rows: Iterable[Marked], cytology: bool, excised: bool) -> _Evidence:
+def _gather(rows: Iterable[Marked], cytology: bool, excised: bool, smear: bool) -> _Evidence:
     found = _Evidence()
     rows, fibrous = list(rows), list[str]()
     for row in rows:
@@ -106,6 +107,8 @@ def _gather(rows: Iterable[Marked], cytology: bool, excised: bool) -> _Evidence:
         for mention in row.mentions:
             outcome, generic = mention.concept.outcome, mention.concept.generic
             how = mention.how
+            if smear and mention.concept.histology == "invasive" and not _INVADES.search(text):
+                outcome = Outcome.MALIGNANT  # A smear does not show whether it is invasive.
             if excised and outcome in MALIGNANT and _ON_BIOPSY.search(text, 0, mention.begin):
                 continue  # It is what an earlier biopsy showed, also if the word is left out.
             if _MARKER_ROW.match(text) and outcome in MALIGNANT:
@@ -151,7 +154,9 @@ def _denied_in(row: Marked) -> set[Outcome | None]:
     return {one.concept.outcome for one in row.mentions if one.how is Assertion.DENIED}
 
 
-def outcome_of(rows: Sequence[Marked], *, cytology: bool, excised: bool = False) -> Statement:
+def outcome_of(
+    rows: Sequence[Marked], *, cytology: bool, excised: bool = False, smear: bool = False
+) -> Statement:
     """Decide the outcome of a breast specimen.
 
     Parameters
@@ -162,13 +167,16 @@ def outcome_of(rows: Sequence[Marked], *, cytology: bool, excised: bool = False)
         Whether codes C1 to C5 are results of cytology.
     excised
         Whether it was excised, so that a biopsy in its report is an earlier one.
+    smear
+        Whether it is an aspirate, in which "ductal carcinoma" does not say that it is invasive.
     """
     sections = final_sections(rows)
     base = [row for row in rows if row.section in sections]
     lower = [row for row in rows if row.section in LOWER and row.section not in sections]
-    final, rest = _gather(base, cytology, excised), _gather(lower, cytology, excised)
+    how = (cytology, excised, smear)
+    final, rest = _gather(base, *how), _gather(lower, *how)
     addendum = [row for row in rows if row.section is Section.ADDENDUM]
-    later = _gather(addendum, cytology, excised)
+    later = _gather(addendum, *how)
     if final:
         _add_lower(final, rest)
         decided = _decide(final, 0.97)
@@ -248,9 +256,14 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
         if worst is not None
         else None
     )
+    if worst is Outcome.INVASIVE and found.kinds & _OTHER_KINDS:
+        if found.code is not None and found.code.value == "B5c":
+            return statement or Statement(None, 0.0, (), "no diagnosis was recognised")
     return _with_code(statement, found.code, worse)
 
 
+_OTHER_KINDS: Final = frozenset(("metastasis", "lymphoma", "sarcoma", "malignant phyllodes"))
+"""Malignant and no carcinoma of the breast: B5c does not contradict them."""
 _MEANT: Final = {
     "B1": (Outcome.BENIGN, Outcome.UNSATISFACTORY),
     "B2": (Outcome.BENIGN,),

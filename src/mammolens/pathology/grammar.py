@@ -122,6 +122,8 @@ def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool
         if tissue_of(one.headings[:3]) is Tissue.BREAST
         and any(_is_malignant(Marked(s)) for s in one.sentences)
     ]
+    if len(with_cancer) > 1:
+        with_cancer = [one for one in with_cancer if not _is_shave(one)]
     forms = [row for row in floating if row.section in _FORM]
     if len(with_cancer) == 1:
         with_cancer[0].sentences += [row.sentence for row in forms]
@@ -132,6 +134,12 @@ def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool
         empty[0].sentences += [row.sentence for row in told]
         return False
     return any(_is_malignant(row) for row in told)
+
+
+def _is_shave(one: Group) -> bool:
+    """Whether it is an additional margin; the form of a report is about the main specimen."""
+    taken = procedure_of(one.sentences, Tissue.BREAST)
+    return taken is not None and taken.value == "re-excision"
 
 
 def _has_no_diagnosis(one: Group) -> bool:
@@ -181,7 +189,8 @@ def _read_specimen(
     if tissue is Tissue.BREAST:
         procedure = found[Property.PROCEDURE]
         excised = procedure is not None and procedure.value in _OPERATIONS
-        outcome = outcome_of(rows, cytology=cytology, excised=excised)
+        smear = procedure is not None and procedure.value == "fine needle aspiration"
+        outcome = outcome_of(rows, cytology=cytology, excised=excised, smear=smear)
         found[Property.OUTCOME] = outcome
         found[Property.B_CODE] = b_code_of(rows)
         found[Property.HISTOLOGY] = histology_of(rows, outcome)
@@ -191,6 +200,8 @@ def _read_specimen(
             found[Property.SIZE] = size_of(rows, outcome)
     else:
         found[Property.OUTCOME] = Statement(Outcome.NOT_BREAST.value, 0.95, _first(one))
+        if tissue is not Tissue.LYMPH_NODE:
+            found |= receptors_of(rows)
     if tissue in (Tissue.BREAST, Tissue.LYMPH_NODE):
         found |= nodes_of(rows, only_nodes=tissue is Tissue.LYMPH_NODE)
     order = {kind: stated for kind in Property if (stated := found.get(kind)) is not None}

@@ -11,6 +11,7 @@ __all__ = [
     "LABEL",
     "PLACE",
     "called",
+    "described_twice",
     "known_labels",
     "listed",
     "missing_labels",
@@ -178,6 +179,36 @@ def known_labels(lines: Iterable[tuple[str, bool]]) -> frozenset[str]:
     named = frozenset(name for name, placed in found.items() if placed)
     numbers = [name for name in named if name.isdigit() or name in ("I", "II", "III", "IV")]
     return named if len(numbers) != 1 or len(named) > 1 else named - frozenset(numbers)
+
+
+_BRACKETED: Final = re.compile(r"(?:^|(?<=\s))\(([1-9]|[a-hA-H])\)\s")
+
+
+def described_twice(lines: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Find the labels of parts that the gross description and a later section list alike.
+
+    Parameters
+    ----------
+    lines
+        Each line without its title, and the name of its section.
+
+    Examples
+    --------
+    >>> sorted(described_twice([("(1) 42 g (2) 9 g", "gross"), ("1. DCIS", "microscopic"),
+    ...                         ("2. Benign", "microscopic")]))
+    ['1', '2']
+    """
+    found: dict[str, dict[str, None]] = {}
+    for line, section in lines:
+        inside = _BRACKETED.findall(line[:4000])
+        match = LABEL.match(line)
+        names = inside if len(inside) > 1 else [match[2]] if match and not match[3] else []
+        found.setdefault(section, {}).update(dict.fromkeys(name.upper() for name in names))
+    gross = list(found.get("gross", ()))
+    if len(gross) < 2 or gross[0] not in ("1", "A", "I") or not _is_sequence(gross):
+        return frozenset()
+    again = any(list(found.get(one, ())) == gross for one in ("microscopic", "diagnosis", "body"))
+    return frozenset(gross) if again else frozenset()
 
 
 def missing_labels(names: Iterable[str]) -> tuple[str, ...]:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from mammolens.pathology.labels import called, known_labels, listed, plain_label
+from mammolens.pathology.labels import called, described_twice, known_labels, listed, plain_label
 from mammolens.pathology.text import correct, logical_lines, tidy, unfold
-from mammolens.pathology.titles import Section, after_title, title_of
+from mammolens.pathology.titles import STARTS_AGAIN, Section, after_title, title_of
 
 __all__ = ["LONGEST_SENTENCE", "Section", "Sentence", "divide"]
 
@@ -77,6 +77,7 @@ def divide(text: str) -> list[Sentence]:
         for row in rows
         if row.section not in (Section.HISTORY, Section.OTHER, Section.COMMENT)
     )
+    known |= described_twice((row.text, row.section) for row in rows)
     sentences: list[Sentence] = []
     names: tuple[str, ...] = ()
     letters = frozenset(name for name in known if name.isalpha())
@@ -101,6 +102,7 @@ def divide(text: str) -> list[Sentence]:
                 names = inside or names
             low = correct(_lower(part))
             sentences.append(Sentence(part, low, section, names, row.line, position == 0))
+    sentences = _without_first_question(sentences)
     requests = {row.line for row in rows if row.is_request}
     if requests and not any(one.section in _FINDINGS for one in sentences):
         return [_released(one, requests) for one in sentences]
@@ -160,6 +162,28 @@ def _without_question(rows: list[_Row]) -> list[_Row]:
     ]
 
 
+_ASKED: Final = re.compile(
+    r"\?.*\?|^(?=.*\?).*(?:\bswelling|\blump|\bmass\b|painful|lactating|\bcalcs?\b|nodule|\b[mpu][345]\b)"
+)
+"""A clinical question behind the first words of a report: "lump, ?cyst ?carcinoma"."""
+
+
+def _without_first_question(sentences: list[Sentence]) -> list[Sentence]:
+    """Make a question in the first line part of the history, if lines with findings follow."""
+    first = next((s.line for s in sentences), -1)
+    if not any(s.section in _FINDINGS and s.line > first for s in sentences):
+        return sentences
+    return [
+        replace(s, section=Section.HISTORY)
+        if s.line == first
+        and not s.starts_line
+        and s.section is Section.BODY
+        and _ASKED.search(s.text)
+        else s
+        for s in sentences
+    ]
+
+
 def _rows(lines: Iterable[str]) -> Iterator[_Row]:
     section, spoken = Section.BODY, False
     for number, line in enumerate(lines):
@@ -168,6 +192,8 @@ def _rows(lines: Iterable[str]) -> Iterator[_Row]:
                 section = Section.BODY
             continue
         titled, rest = title_of(line)
+        if section is Section.HISTORY and spoken and STARTS_AGAIN.match(line):
+            section = Section.BODY
         if titled is Section.ADDENDUM and number < _TOP and ":" not in line and _WHOLE.search(line):
             continue
         here = section

@@ -205,7 +205,6 @@ def tissue_of(headings: Iterable[str]) -> Tissue:
 _PROCEDURES: Final = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
-        ("axillary dissection", r"targeted axillary dissection|\btad\b"),
         ("sentinel node", r"sentinel|\bsln[bs]?\b|\bsnb\b"),
         ("axillary dissection",
             r"axilla\w*,? (?:lymph )?(?:nodes?,? )?(?:dissection|clearance|contents)|"

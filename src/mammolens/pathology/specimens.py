@@ -119,6 +119,9 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     if last is not None and len(groups) > 1:
         floating += _loose_receptors(last)
     kept = [g for g in groups.values() if any(s.section in TELLING for s in g.sentences)]
+    if all(_nodes_only(g) for g in kept) and any(s.section in TELLING for s in floating):
+        lost = [g for g in groups.values() if g not in kept and not _nodes_only(g)]
+        kept = lost + kept if len(lost) == 1 else kept  # A form without labels is about it.
     kept = kept or list(groups.values())
     if len(kept) == 1:
         kept[0].sentences += floating
@@ -218,6 +221,8 @@ def _by_sides_of(groups: Sequence[Group], floating: Iterable[Sentence]) -> list[
             for g in groups
             if running is not None and sides[id(g)] == {running} and not _nodes_only(g)
         ]
+        if len(fitting) > 1 and sentence.starts_line and _EXCISED.search(_heading(sentence.text)):
+            fitting = [g for g in fitting if any(_EXCISED.search(one) for one in g.headings)]
         if len(fitting) == 1 and sentence.section is not Section.SPECIMEN:
             fitting[0].sentences.append(sentence)
         else:

@@ -76,8 +76,8 @@ _SCANNED: Final = re.compile(
     r"|\b(?=[A-Zl]*l)(?=[A-Zl]*[A-Z]{2})[A-Zl]{3,}\b|\b[DdLl][Cc][1l][Ss]\b"
 )
 """A word in which a scanner read a digit instead of o, i or l, or l instead of I."""
-_BAR: Final = re.compile(r"(?<=[A-Za-z])\|(?=[A-Za-z]{2})|(?<![\w|])[|l](?=[nN][A-Za-z]{3})")
-"""A bar or a small l that a scanner read instead of I or l."""
+_BAR: Final = re.compile(r"[A-Za-z]{1,20}\|[A-Za-z]{2,20}|\bl(?=[nN][A-Za-z]{3})")
+"""A bar or a small l that a scanner read instead of I or l; a table has bars between words."""
 _CAPITAL: Final = re.compile(r"\bI(?=(?:eft|obul|ymph|esion|ower|ateral|ump)[a-z]*\b)")
 _R_N: Final = re.compile(r"\b[A-Za-z]*rn[A-Za-z]*\b")
 """A word in which a scanner may have read rn instead of m."""
@@ -107,8 +107,9 @@ def tidy(text: str) -> str:
 
 
 def _without_bar(match: re.Match[str]) -> str:
-    before = match.string[match.start() - 1 : match.start()]
-    return "l" if before.islower() else "I"
+    forms = [match[0].replace("|", sign) for sign in "Il"]
+    known = [one for one in forms if one.lower() in {*_KNOWN, "right", "hospital"}]
+    return known[0] if known else "I" if match[0] == "l" else match[0]
 
 
 def _with_m(match: re.Match[str]) -> str:

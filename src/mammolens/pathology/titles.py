@@ -9,7 +9,7 @@ from typing import Final
 from mammolens.pathology.labels import BARE, LABEL, PLACE
 from mammolens.pathology.text import correct
 
-__all__ = ["TELLING", "Section", "after_title", "title_of"]
+__all__ = ["STARTS_AGAIN", "TELLING", "Section", "after_title", "title_of"]
 
 
 class Section(str, Enum):
@@ -187,6 +187,10 @@ _SIGNED: Final = re.compile(
     re.IGNORECASE,
 )
 _EARLIER: Final = re.compile(r"\W*(?:previous|prior|original|outside|earlier)\b", re.IGNORECASE)
+STARTS_AGAIN: Final = re.compile(
+    r"^\W*(?:1|A)\s?[.):-]\s(?=[^.]{0,60}?\d ?x ?\d+ ?(?:x ?\d+ ?)?[mc]m)"
+)
+"""A specimen with its measures; it ends a clinical history of one line."""
 _SAMPLING: Final = re.compile(r"^\W*(?:fnab?c?|fine[- ]needle|aspirat|core|tru-?cut|vacuum|vab)\b")
 _BEFORE: Final = re.compile(r"\b(?:previous|prior|earlier|outside)\b", re.IGNORECASE)
 _BACKGROUND: Final = re.compile(r"\W*background\b", re.IGNORECASE)
