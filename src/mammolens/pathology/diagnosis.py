@@ -33,7 +33,7 @@ _UNSATISFACTORY: Final = re.compile(
     r"further|bio|hormone|"
     r"ki))|\binadequate\b(?! for (?:er|pr|her|receptor|ihc|grading|fish))|\bnon[- ]?diagnostic\b|"
     r"\bunsatisfactory\b|\bnot representative\b|\bunrepresentative\b|\bnot adequate\b|"
-    r"\bacellular\b|\bno (?:breast )?(?:tissue|epithelial cells|epithelium|ductal epithelium|"
+    r"\bacellular\b|\bqns\b|quantity not sufficient|\bno (?:breast )?(?:tissue|epithelial cells|epithelium|ductal epithelium|"
     r"cellular material)\b(?: (?:identified|seen|present|received|for diagnosis))?|"
     r"\btoo (?:scanty?|few|small|crushed|damaged)\b|\bcannot be (?:assessed|"
     r"interpreted|evaluated)\b|"
@@ -239,7 +239,8 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
         return Statement(None, 0.0, tuple(dict.fromkeys(suspected))[:4], reason)
     rank = -1.0 if worst is None else _RANK[worst]
     worse = [line for one, lines in doubted.items() if _RANK[one] > rank for line in lines]
-    if worst is not None and rank < _RANK[Outcome.HIGH_RISK]:
+    is_b3 = found.code is not None and str(found.code.value).startswith("B3")
+    if worst is not None and rank < _RANK[Outcome.HIGH_RISK] and not is_b3:
         worse += found.atypia
     if Outcome.INVASIVE not in doubted and worst is Outcome.IN_SITU:
         worse = []  # What is suspected beside it is no worse than in situ.
