@@ -49,7 +49,9 @@ LONGEST_REPORT: Final = 200_000
 """Characters. Of a longer text only these are read, no outcome is given, and a person looks."""
 _FOLDED: Final = 800
 """Characters. In a longer text without line breaks, sections and specimens are not certain."""
-_CYTOLOGY: Final = re.compile(r"cytolog|\bfna\b|\bfnac\b|fine needle|aspirat")
+_CYTOLOGY: Final = re.compile(
+    r"cytolog|\bfna[bc]?\b|fine needle|aspirat|\bsmears?\b|nipple (?:discharge|fluid)"
+)
 _SAMPLED: Final = re.compile(
     r"biops|\bbx\b|\bcores?\b|\bfna\b|excis|aspirat|\b1[0-8] ?g\b|\bgauge\b|\bvab\b|\bwle\b"
 )

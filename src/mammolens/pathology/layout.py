@@ -80,6 +80,7 @@ def divide(text: str) -> list[Sentence]:
     known |= described_twice((row.text, row.section) for row in rows)
     sentences: list[Sentence] = []
     names: tuple[str, ...] = ()
+    each = _of_each_part(rows, len(known))
     letters = frozenset(name for name in known if name.isalpha())
     listed_names: set[str] = set()
     parts = (row._replace(text=part) for row in rows for part in _listed(row, known))
@@ -94,7 +95,7 @@ def divide(text: str) -> list[Sentence]:
         listed_names.update(own)
         if not own and row.begins and not (row.text and _WITHIN.match(row.title)):
             own = _named_in(row.title, known)
-            names = ()
+            names = names if row.section in each else ()
         names = own or names
         for position, part in enumerate(_sentences(rest)):
             if position:
@@ -160,6 +161,15 @@ def _without_question(rows: list[_Row]) -> list[_Row]:
         else row
         for place, row in enumerate(rows)
     ]
+
+
+def _of_each_part(rows: list[_Row], parts: int) -> tuple[Section, ...]:
+    """Give the sections that every specimen has for itself: "1. … Macro: … 2. … Macro: …"."""
+    found = (Section.GROSS, Section.MICRO, Section.DIAGNOSIS)
+    if parts < 2:
+        return ()
+    several = [one for one in found if sum(r.begins for r in rows if r.section is one) >= parts]
+    return found if several else ()
 
 
 _ASKED: Final = re.compile(

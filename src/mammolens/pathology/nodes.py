@@ -31,7 +31,9 @@ _NUMBER: Final = {
     "both": 2,
     "all": -1,
 }
-_N: Final = r"(\d{1,2}|" + "|".join(sorted((w for w in _NUMBER if w[0].isalpha()), key=len)[::-1]) + r")"
+_N: Final = (
+    r"(\d{1,2}|" + "|".join(sorted((w for w in _NUMBER if w[0].isalpha()), key=len)[::-1]) + r")"
+)
 _FRACTION: Final = re.compile(
     rf"(?<![\w/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/+]|\.\d| ?%)|\b{_N} (?:out )?of (?:the |"
     rf"further |these |a total of )?{_N}\b"

@@ -27,7 +27,7 @@ _SIDE: Final = re.compile(
     rf"(?={_PART})|"
     r"(?:breast|axilla|nipple|mastectomy|biopsy|biopsies|core|cores|lumpectomy|excision|node|nodes|"
     r"wle|fna|vab|bx|sln|slnb|tissue|dissection|quadrant|o'clock|specimen|reduction|clearance|laterality|"
-    r"side|sided|site|vae|mammotome)[ ,:;(=-]{1,3}(?:is |the )?(left|right|lft|rgt|lt|rt|l|r)\b|"
+    r"discharge|smear|lump|side|sided|site|vae|mammotome)[ ,:;(=-]{1,3}(?:is |the )?(left|right|lft|rgt|lt|rt|l|r)\b|"
     r"\b(left|right)[- ]sided?\b|"
     r"^\W{0,3}(left|right|lft|rgt|lt|rt|l|r)\b(?=\W{0,2}$|[:,.)-]| [-(])|"
     r"^\W{0,3}(left|right|lt|rt)\b(?= (?:\w+ ){1,4}?(?:breast|axill|node|biops|excis|core|"

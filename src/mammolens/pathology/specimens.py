@@ -20,7 +20,8 @@ from mammolens.pathology.wholes import PLACE_MARK
 __all__ = ["Group", "group"]
 
 _NODE_HEADING: Final = re.compile(
-    r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
+    r"^\W*(?:(?:core |needle )?(?:biops\w+|fna\w*|excision|tru-?cut|cores?) (?:of|from) (?:the )?)?"
+    r"(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
     r"breast,?)\W{0,3})?(?:sentinel|axilla(?:ry)?\b|slnb?\b|lymph)"
     r"[\w ,/()#=-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
     r"excision)?[\w ,()/=]{0,30}(?:[:.-]|$)"
@@ -34,6 +35,9 @@ _SHAVE: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|new|additional|further|breast)\W{1,2})*(superior|inferior|medial|"
     r"lateral|anterior|posterior|deep|superficial|upper|lower)?\W{0,2}(?:cavity )?"
     r"(?:margin )?(?:shav\w+|bed biops\w+)[^:.-]{0,20}(?::| - )(?=.*[a-z]{3})"
+    r"|^\W*(?:(?:left|right|lt|rt|breast)\W{1,2})*(?:additional|new|further|extra|separate) "
+    r"(superior|inferior|medial|lateral|anterior|posterior|deep|superficial)? ?margins?"
+    r"[^:.-]{0,20}(?::| - )(?! ?(?:clear|negative|positive|involved|free|\d))(?=.*[a-z]{3})"
 )
 _EXCISED: Final = re.compile(
     r"\bwle\b|wide local|lumpectomy|segmentectomy|quadrantectomy|mastectomy"
@@ -186,7 +190,9 @@ def _loose_receptors(last: Group) -> list[Sentence]:
     rows = [
         s
         for s in last.sentences
-        if s.line not in own and s.starts_line and _RECEPTOR_ROW.match(s.text)
+        if s.line not in own
+        and s.starts_line
+        and _RECEPTOR_ROW.match(s.text)
         and s.section is not Section.MARKERS  # Its title has named the specimen.
     ]
     lines = {s.line for s in rows}
@@ -295,7 +301,7 @@ def _shave(sentence: Sentence) -> str:
     if not sentence.starts_line or sentence.section not in TELLING:
         return ""
     match = _SHAVE.match(sentence.text)
-    return f"{match[1] or ''} shave" if match else ""
+    return f"{match[1] or match[2] or ''} shave" if match else ""
 
 
 def _has_more(parts: Sequence[Sentence]) -> bool:

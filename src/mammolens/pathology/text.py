@@ -229,7 +229,13 @@ _REAL: Final = frozenset(
 )
 """Correct words that are one letter away from a word of the list."""
 _TOKEN: Final = re.compile(r"[a-z]{6,16}")
-_SLIPS: Final = {"sentinal": "sentinel", "rigth": "right", "rihgt": "right", "letf": "left", "brest": "breast"}
+_SLIPS: Final = {
+    "sentinal": "sentinel",
+    "rigth": "right",
+    "rihgt": "right",
+    "letf": "left",
+    "brest": "breast",
+}
 _SHORT: Final = re.compile(rf"\b(?:{'|'.join(_SLIPS)})\b")
 
 
