@@ -33,8 +33,9 @@ _UNSATISFACTORY: Final = re.compile(
     r"further|bio|hormone|"
     r"ki))|\binadequate\b(?! for (?:er|pr|her|receptor|ihc|grading|fish))|\bnon[- ]?diagnostic\b|"
     r"\bunsatisfactory\b|\bnot representative\b|\bunrepresentative\b|\bnot adequate\b|"
-    r"\bacellular\b|\bqns\b|quantity not sufficient|\bno (?:breast )?(?:tissue|epithelial cells|epithelium|ductal epithelium|"
-    r"cellular material)\b(?: (?:identified|seen|present|received|for diagnosis))?|"
+    r"\bacellular\b|\bqns\b|quantity not sufficient|\bno (?:breast )?(?:tissue|"
+    r"epithelial cells|epithelium|ductal epithelium|cellular material)\b"
+    r"(?: (?:identified|seen|present|received|for diagnosis))?|"
     r"\btoo (?:scanty?|few|small|crushed|damaged)\b|\bcannot be (?:assessed|"
     r"interpreted|evaluated)\b|"
     r"\bnot diagnostic\b|\bnot assessable\b|\bpauci-?cellular\b|\bblood only\b"
@@ -257,10 +258,9 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
         if worst is not None
         else None
     )
-    if worst is Outcome.INVASIVE and found.kinds & _OTHER_KINDS:
-        if found.code is not None and found.code.value == "B5c":
-            return statement or Statement(None, 0.0, (), "no diagnosis was recognised")
-    return _with_code(statement, found.code, worse)
+    other = worst is Outcome.INVASIVE and found.kinds & _OTHER_KINDS
+    code = None if other and found.code and found.code.value == "B5c" else found.code
+    return _with_code(statement, code, worse)
 
 
 _OTHER_KINDS: Final = frozenset(("metastasis", "lymphoma", "sarcoma", "malignant phyllodes"))

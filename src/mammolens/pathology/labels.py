@@ -51,7 +51,8 @@ _ROW: Final = re.compile(
 )
 """The beginning of a numbered finding; it names no specimen, though it names a place."""
 _SIDE_FIRST: Final = re.compile(
-    r"^\W*(?:wle|sln[bs]?|snb|mastectomy|lumpectomy|sentinel|axilla\w*|(?:\w+ )?shave)\b|^\W*(?:\w+ ){0,2}?(?:left|right|lt|rt|l|r)\b(?! (?:breast|side) (?:was|is|has))"
+    r"^\W*(?:wle|sln[bs]?|snb|mastectomy|lumpectomy|sentinel|axilla\w*|(?:\w+ )?shave)\b|"
+    r"^\W*(?:\w+ ){0,2}?(?:left|right|lt|rt|l|r)\b(?! (?:breast|side) (?:was|is|has))"
 )
 _ORDINAL: Final = re.compile(
     rf"^(?:the )?(first|second|third|fourth|fifth)(?: {_KEYWORD})(?=[\s:,.(-]|$)"
@@ -100,6 +101,10 @@ _IN_LINE: Final = re.compile(
 )
 
 
+_BEGINS: Final = re.compile(r"(?:^|[.;:,]\s+|\s[(\[#]+)[^\s(]{0,12}\s?\(?\w{1,4}\W{1,4}$")
+"""A known label begins a clause; "grade 2. ER" has none."""
+
+
 def listed(line: str, known: frozenset[str] = frozenset()) -> Iterator[str]:
     """Divide a line that lists specimens, and separate the words before its first label.
 
@@ -113,7 +118,8 @@ def listed(line: str, known: frozenset[str] = frozenset()) -> Iterator[str]:
     marks = [
         m
         for m in _IN_LINE.finditer(line, 0, 2000)
-        if (m[1] or m[2] or m[3]).upper() in known or PLACE.search(line[m.end() :][:40].lower())
+        if ((m[1] or m[2] or m[3]).upper() in known and _BEGINS.search(line[: m.end()]))
+        or PLACE.search(line[m.end() :][:40].lower())
     ]
     names = [(m[1] or m[2] or m[3]).upper() for m in marks]
     if len(marks) < 2 or not _is_sequence(names):

@@ -27,7 +27,9 @@ _NUMBER: Final = {
         for m, word in enumerate(_COUNTED[1:10], 1)
         for sign in "- "
     },
-    **{"thirty": 30, "forty": 40, "single": 1},
+    "thirty": 30,
+    "forty": 40,
+    "single": 1,
     "both": 2,
     "all": -1,
 }
@@ -55,7 +57,8 @@ _POSITIVE_NODES: Final = re.compile(
     r"(?:positive|involved|metasta[a-z]{1,4}|with (?:tumour|metasta[a-z]{1,4}|"
     r"macro\w+|carcinoma))[^\d:/]{0,30}: ?(\d{1,2})\b|"
     rf"(?:number|no\.?)(?: of)? (?:positive|involved)(?: nodes)?:? ?(\d{{1,2}})\b|"
-    rf"\b(?<!no )(?<!without )(?:metasta[a-z]{{1,4}}|metastatic carcinoma|macromet\w+|tumour deposits?) in "
+    rf"\b(?<!no )(?<!without )(?:metasta[a-z]{{1,4}}|metastatic carcinoma|macromet\w+|"
+    rf"tumour deposits?) in "
     rf"{_N}\b(?! ?(?:[/%.]\d|out\b|of\b|blocks?|levels?|mm))|"
     rf"\b{_N} (?:positive|involved|contain|with (?:\w+ )?(?:macro|micro)?metast|show)\w*"
 )

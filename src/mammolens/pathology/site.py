@@ -26,8 +26,10 @@ _SIDE: Final = re.compile(
     rf"(?<![\d-])\b(left|right|lft|rgt|lt|rt|l|r)\b(?:\.|\))?(?:[ -](?:\(\w+\) )?|, ?|: ?|/)"
     rf"(?={_PART})|"
     r"(?:breast|axilla|nipple|mastectomy|biopsy|biopsies|core|cores|lumpectomy|excision|node|nodes|"
-    r"wle|fna|vab|bx|sln|slnb|tissue|dissection|quadrant|o'clock|specimen|reduction|clearance|laterality|"
-    r"discharge|smear|lump|side|sided|site|vae|mammotome)[ ,:;(=-]{1,3}(?:is |the )?(left|right|lft|rgt|lt|rt|l|r)\b|"
+    r"wle|fna|vab|bx|sln|slnb|tissue|dissection|quadrant|o'clock|specimen|reduction|clearance|"
+    r"laterality|"
+    r"discharge|smear|lump|side|sided|site|vae|mammotome)[ ,:;(=-]{1,3}(?:is |the )?"
+    r"(left|right|lft|rgt|lt|rt|l|r)\b|"
     r"\b(left|right)[- ]sided?\b|"
     r"^\W{0,3}(left|right|lft|rgt|lt|rt|l|r)\b(?=\W{0,2}$|[:,.)-]| [-(])|"
     r"^\W{0,3}(left|right|lt|rt)\b(?= (?:\w+ ){1,4}?(?:breast|axill|node|biops|excis|core|"
@@ -215,7 +217,8 @@ _PROCEDURES: Final = tuple(
             r"shav(?:e|ing)s?|"
          r"further (?:excision|margin)|additional (?:\w+ )?margin"),
         ("wide local excision",
-         r"wide local|\bwle\b|lumpectomy(?! (?:scar|site|cavity|bed)\b)|segment(?:al|ectomy)|partial mastectomy|"
+         r"wide local|\bwle\b|lumpectomy(?! (?:scar|site|cavity|bed)\b)|segment(?:al|ectomy)|"
+         r"partial mastectomy|"
          r"quadrantectomy|tylectomy|wide excision|breast[- ]conserving|therapeutic mammoplasty"),
         ("mastectomy", r"mastectomy|\bmrm\b"),
         ("reduction", r"reduction|mammoplasty|mammaplasty"),

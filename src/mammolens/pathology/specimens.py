@@ -116,7 +116,7 @@ def _by_label(told: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
                 groups[name].sentences.append(sentence)
                 break
             else:
-                floating.append(sentence)
+                floating.append(_unnamed(sentence))
     floating += _apart(groups, told)
     floating += _receptors_of_nodes(groups.values())
     last = next(reversed(groups.values()), None)
@@ -180,7 +180,7 @@ def _apart(groups: dict[str, Group], told: Sequence[Sentence]) -> list[Sentence]
 
 
 def _unnamed(sentence: Sentence) -> Sentence:
-    is_row = _RECEPTOR_ROW.match(sentence.text)
+    is_row = sentence.section is not Section.ADDENDUM and _RECEPTOR_ROW.match(sentence.text)
     return replace(sentence, names=(), section=Section.MARKERS if is_row else sentence.section)
 
 

@@ -115,7 +115,7 @@ def _without_bar(match: re.Match[str]) -> str:
 def _with_m(match: re.Match[str]) -> str:
     word = match[0].replace("rn", "m")
     low = word.lower()
-    return word if low in _WITH_M or correct(low) in _KNOWN and low != match[0] else match[0]
+    return word if low in _WITH_M or (correct(low) in _KNOWN and low != match[0]) else match[0]
 
 
 def _unscanned(match: re.Match[str]) -> str:

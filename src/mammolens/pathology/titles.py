@@ -43,8 +43,9 @@ _TITLES: Final = tuple(
     for section, pattern in (
         (
             Section.HISTORY,
-            r"(?:pertinent |relevant |brief )?(?:clin(?:ical)?|pre ?-?operative|radiolog[a-z]*|imaging|"
-            r"mammogra[a-z]*|ultrasound)(?: (?:history|details?|information|info|data|indications?|"
+            r"(?:pertinent |relevant |brief )?(?:clin(?:ical)?|pre ?-?operative|radiolog[a-z]*|"
+            r"imaging|mammogra[a-z]*|ultrasound)(?: (?:history|details?|information|info|data|"
+            r"indications?|"
             r"notes?|summary|diagnosis|findings|question|context|background|hx|impression|dx|"
             r"features|and|&|history)){0,4}|(?:past |medical |family |previous |relevant )*history"
             r"(?: of [a-z ]{0,40})?|hx|indications?(?: for.{0,30})?|reason for.{0,30}|clinically|"
@@ -63,7 +64,7 @@ _TITLES: Final = tuple(
         ),
         (
             Section.GROSS,
-            r"(?:gross|macro(?:scop[a-z]*)?)(?: (?:descriptions?|exam[a-z]*|findings|"
+            r"(?:gross|g/e|macro(?:scop[a-z]*)?)(?: (?:descriptions?|exam[a-z]*|findings|"
             r"appearances?|report|pathology))?",
         ),
         (
@@ -83,12 +84,13 @@ _TITLES: Final = tuple(
         ),
         (
             Section.MICRO,
-            r"findings|(?:micro(?:scop[a-z]*)?|histo(?:logy|logical|patholog[a-z]*)?|cytolog[a-z]*)"
+            r"findings|(?:m/e|micro(?:scop[a-z]*)?|histo(?:logy|logical|patholog[a-z]*)?|cytolog[a-z]*)"
             r"(?: (?:descriptions?|exam[a-z]*|findings|appearances?|report|features))?",
         ),
         (
             Section.MARKERS,
-            r"(?:bio ?-?markers?|(?:hormone )?receptors?|immuno[a-z]*|ihc|ancillary|"
+            r"(?:(?:bio ?-?|predictive |tumou?r )?markers?|(?:hormone )?receptors?|immuno[a-z]*|"
+            r"ihc|ancillary|"
             r"special stains?|prognostic|predictive|breast biomarkers?|hormone)"
             r"(?: .{0,40})?",
         ),

@@ -130,7 +130,8 @@ def not_divided(sentences: Sequence[Sentence], read: Sequence[SpecimenReading]) 
 
 _WITH_NODES: Final = re.compile(
     r"(?:mastectomy|lumpectomy|\bwle\b|excision)[^.:;]{0,30}?(?:\band\b|\bwith\b|\+|&)\s?"
-    r"(?:[\w-]+ ){0,3}?(?:sentinel|sln[bs]?\b|snb\b)|sentinel nodes?[^.]{0,20}(?:container|\bpot\b|separate)|"
+    r"(?:[\w-]+ ){0,3}?(?:sentinel|sln[bs]?\b|snb\b)|"
+    r"sentinel nodes?[^.]{0,20}(?:container|\bpot\b|separate)|"
     r"(?:lumpectomy|\bwle\b|wide (?:local )?excision|quadrantectomy|segmentectomy|breast conserv\w+"
     r"(?: surgery)?)[^.:;]{0,30}?(?:\band\b|\bwith\b|\+|&)\s?(?:\w+ ){0,2}?(axilla\w*"
     r" (?:lymph )?(?:node )?(?:dissection|clearance)|\balnd\b|\banc\b)"
@@ -210,7 +211,8 @@ _SIDE: Final = re.compile(r"\b(left|right|lt|rt|l|r)\b")
 
 
 _OTHER_HEADING: Final = re.compile(
-    r"^\W*(?:(?:breast|axilla|lymph nodes?|nodes?), ?)?(?:left|right|lt|rt|l|r)\b\.?,? .*(?:breast|axill|node|core|biops|fna|aspirat|cyst)"
+    r"^\W*(?:(?:breast|axilla|lymph nodes?|nodes?), ?)?(?:left|right|lt|rt|l|r)\b\.?,? "
+    r".*(?:breast|axill|node|core|biops|fna|aspirat|cyst)"
 )
 """A heading that begins with a side and has none of these places."""
 
