@@ -248,7 +248,8 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
     kinds = {Outcome.IN_SITU, Outcome.INVASIVE} <= set(doubted) or any(
         _EITHER.search(line.lower()) for line in worse
     )
-    if worst is Outcome.MALIGNANT and (kinds or (found.code and found.code.value == "B5c")):
+    is_b5c = found.code is not None and found.code.value == "B5c"
+    if (worst is Outcome.MALIGNANT and (kinds or is_b5c)) or (worst is None and kinds and is_b5c):
         worse = []  # Certainly carcinoma; only its kind is open.
     if worse and not (worst is None and found.code is not None):
         return Statement(None, 0.0, tuple(dict.fromkeys(worse))[:4], "something worse is suspected")
@@ -259,7 +260,7 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
         else None
     )
     other = worst is Outcome.INVASIVE and found.kinds & _OTHER_KINDS
-    code = None if other and found.code and found.code.value == "B5c" else found.code
+    code = None if other and is_b5c else found.code
     return _with_code(statement, code, worse)
 
 
