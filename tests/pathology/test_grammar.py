@@ -16,7 +16,13 @@ from mammolens.pathology import MALIGNANT, Outcome, Property, Tissue, read_text
 CORPUS = Path(__file__).parent / "corpus"
 
 
-FOLDERS = {"development": 240, "development-2": 70, "development-3": 75, "development-4": 118}
+FOLDERS = {
+    "development": 240,
+    "development-2": 70,
+    "development-3": 75,
+    "development-4": 118,
+    "development-5": 104,
+}
 
 
 @pytest.fixture(scope="module", params=FOLDERS)

@@ -33,8 +33,9 @@ _UNSATISFACTORY: Final = re.compile(
     r"further|bio|hormone|"
     r"ki))|\binadequate\b(?! for (?:er|pr|her|receptor|ihc|grading|fish))|\bnon[- ]?diagnostic\b|"
     r"\bunsatisfactory\b|\bnot representative\b|\bunrepresentative\b|\bnot adequate\b|"
-    r"\bacellular\b|\bno (?:breast )?(?:tissue|epithelial cells|epithelium|ductal epithelium|"
-    r"cellular material)\b(?: (?:identified|seen|present|received|for diagnosis))?|"
+    r"\bacellular\b|\bqns\b|quantity not sufficient|\bno (?:breast )?(?:tissue|"
+    r"epithelial cells|epithelium|ductal epithelium|cellular material)\b"
+    r"(?: (?:identified|seen|present|received|for diagnosis))?|"
     r"\btoo (?:scanty?|few|small|crushed|damaged)\b|\bcannot be (?:assessed|"
     r"interpreted|evaluated)\b|"
     r"\bnot diagnostic\b|\bnot assessable\b|\bpauci-?cellular\b|\bblood only\b"
@@ -53,6 +54,7 @@ _ON_BIOPSY: Final = re.compile(
     r"\b(?:core|biopsy|fna|needle)\b.{0,40}?(?:\b(?:showed|had shown|reported|diagnosed|revealed|"
     r"was called|proved|confirmed)\b|=)[^.;]{0,40}$"
 )
+_INVADES: Final = re.compile(r"(?<!non)inva[ds]|infiltrat|\bi[dlb]c\b")
 _MARKER_ROW: Final = re.compile(
     r"^\W*(?:(?:hormone )?receptors?|bio ?markers?|er|pr|pgr|her ?-?2|ki ?-?67|o?estrogen)\b"
 )
@@ -96,7 +98,7 @@ class _Evidence:
         return max(self.certain, key=_RANK.__getitem__, default=None)
 
 
-def _gather(rows: Iterable[Marked], cytology: bool, excised: bool) -> _Evidence:
+def _gather(rows: Iterable[Marked], cytology: bool, excised: bool, smear: bool) -> _Evidence:
     found = _Evidence()
     rows, fibrous = list(rows), list[str]()
     for row in rows:
@@ -106,6 +108,8 @@ def _gather(rows: Iterable[Marked], cytology: bool, excised: bool) -> _Evidence:
         for mention in row.mentions:
             outcome, generic = mention.concept.outcome, mention.concept.generic
             how = mention.how
+            if smear and mention.concept.histology == "invasive" and not _INVADES.search(text):
+                outcome = Outcome.MALIGNANT  # A smear does not show whether it is invasive.
             if excised and outcome in MALIGNANT and _ON_BIOPSY.search(text, 0, mention.begin):
                 continue  # It is what an earlier biopsy showed, also if the word is left out.
             if _MARKER_ROW.match(text) and outcome in MALIGNANT:
@@ -152,7 +156,9 @@ def _denied_in(row: Marked) -> set[Outcome | None]:
     return {one.concept.outcome for one in row.mentions if one.how is Assertion.DENIED}
 
 
-def outcome_of(rows: Sequence[Marked], *, cytology: bool, excised: bool = False) -> Statement:
+def outcome_of(
+    rows: Sequence[Marked], *, cytology: bool, excised: bool = False, smear: bool = False
+) -> Statement:
     """Decide the outcome of a breast specimen.
 
     Parameters
@@ -163,13 +169,16 @@ def outcome_of(rows: Sequence[Marked], *, cytology: bool, excised: bool = False)
         Whether codes C1 to C5 are results of cytology.
     excised
         Whether it was excised, so that a biopsy in its report is an earlier one.
+    smear
+        Whether it is an aspirate, in which "ductal carcinoma" does not say that it is invasive.
     """
     sections = final_sections(rows)
     base = [row for row in rows if row.section in sections]
     lower = [row for row in rows if row.section in LOWER and row.section not in sections]
-    final, rest = _gather(base, cytology, excised), _gather(lower, cytology, excised)
+    how = (cytology, excised, smear)
+    final, rest = _gather(base, *how), _gather(lower, *how)
     addendum = [row for row in rows if row.section is Section.ADDENDUM]
-    later = _gather(addendum, cytology, excised)
+    later = _gather(addendum, *how)
     if final:
         _add_lower(final, rest)
         decided = _decide(final, 0.97)
@@ -232,14 +241,16 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
         return Statement(None, 0.0, tuple(dict.fromkeys(suspected))[:4], reason)
     rank = -1.0 if worst is None else _RANK[worst]
     worse = [line for one, lines in doubted.items() if _RANK[one] > rank for line in lines]
-    if worst is not None and rank < _RANK[Outcome.HIGH_RISK]:
+    is_b3 = found.code is not None and str(found.code.value).startswith("B3")
+    if worst is not None and rank < _RANK[Outcome.HIGH_RISK] and not is_b3:
         worse += found.atypia
     if Outcome.INVASIVE not in doubted and worst is Outcome.IN_SITU:
         worse = []  # What is suspected beside it is no worse than in situ.
     kinds = {Outcome.IN_SITU, Outcome.INVASIVE} <= set(doubted) or any(
         _EITHER.search(line.lower()) for line in worse
     )
-    if worst is Outcome.MALIGNANT and (kinds or (found.code and found.code.value == "B5c")):
+    is_b5c = found.code is not None and found.code.value == "B5c"
+    if (worst is Outcome.MALIGNANT and (kinds or is_b5c)) or (worst is None and kinds and is_b5c):
         worse = []  # Certainly carcinoma; only its kind is open.
     if worse and not (worst is None and found.code is not None):
         return Statement(None, 0.0, tuple(dict.fromkeys(worse))[:4], "something worse is suspected")
@@ -249,9 +260,13 @@ def _decide(found: _Evidence, confidence: float) -> Statement:
         if worst is not None
         else None
     )
-    return _with_code(statement, found.code, worse)
+    other = worst is Outcome.INVASIVE and found.kinds & _OTHER_KINDS
+    code = None if other and is_b5c else found.code
+    return _with_code(statement, code, worse)
 
 
+_OTHER_KINDS: Final = frozenset(("metastasis", "lymphoma", "sarcoma", "malignant phyllodes"))
+"""Malignant and no carcinoma of the breast: B5c does not contradict them."""
 _MEANT: Final = {
     "B1": (Outcome.BENIGN, Outcome.UNSATISFACTORY),
     "B2": (Outcome.BENIGN,),

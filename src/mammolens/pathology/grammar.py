@@ -49,7 +49,9 @@ LONGEST_REPORT: Final = 200_000
 """Characters. Of a longer text only these are read, no outcome is given, and a person looks."""
 _FOLDED: Final = 800
 """Characters. In a longer text without line breaks, sections and specimens are not certain."""
-_CYTOLOGY: Final = re.compile(r"cytolog|\bfna\b|\bfnac\b|fine needle|aspirat")
+_CYTOLOGY: Final = re.compile(
+    r"cytolog|\bfna[bc]?\b|fine needle|aspirat|\bsmears?\b|nipple (?:discharge|fluid)"
+)
 _SAMPLED: Final = re.compile(
     r"biops|\bbx\b|\bcores?\b|\bfna\b|excis|aspirat|\b1[0-8] ?g\b|\bgauge\b|\bvab\b|\bwle\b"
 )
@@ -122,6 +124,8 @@ def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool
         if tissue_of(one.headings[:3]) is Tissue.BREAST
         and any(_is_malignant(Marked(s)) for s in one.sentences)
     ]
+    if len(with_cancer) > 1:
+        with_cancer = [one for one in with_cancer if not _is_shave(one)]
     forms = [row for row in floating if row.section in _FORM]
     if len(with_cancer) == 1:
         with_cancer[0].sentences += [row.sentence for row in forms]
@@ -132,6 +136,12 @@ def _place_floating(groups: Sequence[Group], floating: Sequence[Marked]) -> bool
         empty[0].sentences += [row.sentence for row in elsewhere]
         return False
     return any(_is_malignant(row) for row in elsewhere)
+
+
+def _is_shave(one: Group) -> bool:
+    """Whether it is an additional margin; the form of a report is about the main specimen."""
+    taken = procedure_of(one.sentences, Tissue.BREAST)
+    return taken is not None and taken.value == "re-excision"
 
 
 def _has_no_diagnosis(one: Group) -> bool:
@@ -181,7 +191,8 @@ def _read_specimen(
     if tissue is Tissue.BREAST:
         procedure = found[Property.PROCEDURE]
         excised = procedure is not None and procedure.value in _OPERATIONS
-        outcome = outcome_of(rows, cytology=cytology, excised=excised)
+        smear = procedure is not None and procedure.value == "fine needle aspiration"
+        outcome = outcome_of(rows, cytology=cytology, excised=excised, smear=smear)
         found[Property.OUTCOME] = outcome
         found[Property.B_CODE] = b_code_of(rows)
         found[Property.HISTOLOGY] = histology_of(rows, outcome)
@@ -191,6 +202,8 @@ def _read_specimen(
             found[Property.SIZE] = size_of(rows, outcome)
     else:
         found[Property.OUTCOME] = Statement(Outcome.NOT_BREAST.value, 0.95, _first(one))
+        if tissue is not Tissue.LYMPH_NODE:
+            found |= receptors_of(rows)
     if tissue in (Tissue.BREAST, Tissue.LYMPH_NODE):
         found |= nodes_of(rows, only_nodes=tissue is Tissue.LYMPH_NODE)
     order = {kind: stated for kind in Property if (stated := found.get(kind)) is not None}

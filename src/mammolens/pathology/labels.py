@@ -11,6 +11,7 @@ __all__ = [
     "LABEL",
     "PLACE",
     "called",
+    "described_twice",
     "known_labels",
     "listed",
     "missing_labels",
@@ -44,7 +45,13 @@ PLACE: Final = re.compile(
     r"\blt\b|\brt\b|quadrant|o'? ?clock|skin|aspirat|\bfna|\bwle\b|sentinel|\bsln|tissue|"
     r"\bshav|\b[lr] ?(?:[ul][oi]q\b|\d|br\b)|\bclearance|\b[ul][oi]q\b"
 )
+_ROW: Final = re.compile(
+    r"^(?:all |surgical |resection |excision |the )*margins?$|\bnot (?:sampled|taken|received|"
+    r"submitted|applicable)\b|\bnone\b"
+)
+"""The beginning of a numbered finding; it names no specimen, though it names a place."""
 _SIDE_FIRST: Final = re.compile(
+    r"^\W*(?:wle|sln[bs]?|snb|mastectomy|lumpectomy|sentinel|axilla\w*|(?:\w+ )?shave)\b|"
     r"^\W*(?:\w+ ){0,2}?(?:left|right|lt|rt|l|r)\b(?! (?:breast|side) (?:was|is|has))"
 )
 _ORDINAL: Final = re.compile(
@@ -89,9 +96,13 @@ def plain_label(line: str) -> str:
 _IN_LINE: Final = re.compile(
     rf"(?:^|(?<=[\s:;,]))(?:(?i:{_KEYWORD}) (?:(?i:no\.?) )?)?[(\[#]*"
     r"([A-Ha-h]|[1-9]|[iI]{1,3}|[iI][vV])[\].):,/]{1,2}\s+(?=[A-Za-z]{2}|[LRlr] )"
-    rf"|(?:^|(?<=[:;,.] ))(?:(?i:{_KEYWORD}) #?([A-H]|[1-9]))\s?[-=]?\s(?=[A-Za-z]{{2}})"
+    rf"|(?:^|(?<=[:;,.] ))(?:(?i:{_KEYWORD}) #?([A-H]|[1-9]))\s?[-=]?\s(?=\(?[A-Za-z]{{2}})"
     r"|(?:^|(?<=[:;,.] ))([A-H]|[1-9])\s?[-=]?\s(?=[A-Za-z]{2})"
 )
+
+
+_BEGINS: Final = re.compile(r"(?:^|[.;:,]\s+|\s[(\[#]+)[^\s(]{0,12}\s?\(?\w{1,4}\W{1,4}$")
+"""A known label begins a clause; "grade 2. ER" has none."""
 
 
 def listed(line: str, known: frozenset[str] = frozenset()) -> Iterator[str]:
@@ -107,7 +118,8 @@ def listed(line: str, known: frozenset[str] = frozenset()) -> Iterator[str]:
     marks = [
         m
         for m in _IN_LINE.finditer(line, 0, 2000)
-        if (m[1] or m[2] or m[3]).upper() in known or PLACE.search(line[m.end() :][:40].lower())
+        if ((m[1] or m[2] or m[3]).upper() in known and _BEGINS.search(line[: m.end()]))
+        or PLACE.search(line[m.end() :][:40].lower())
     ]
     names = [(m[1] or m[2] or m[3]).upper() for m in marks]
     if len(marks) < 2 or not _is_sequence(names):
@@ -154,7 +166,7 @@ def known_labels(lines: Iterable[tuple[str, bool]]) -> frozenset[str]:
         elif match := LABEL.match(line):
             head = re.split(r"[.:]", low[match.end() : match.end() + 100], maxsplit=1)[0]
             wanted = _SIDE_FIRST if describes else PLACE
-            placed = bool(match[1]) or bool(wanted.search(head))
+            placed = bool(match[1]) or bool(wanted.search(head) and not _ROW.search(head))
             for name in _names(match):
                 found[name] = found.get(name, False) or placed
         elif alone := _SIDED.match(line):
@@ -167,10 +179,43 @@ def known_labels(lines: Iterable[tuple[str, bool]]) -> frozenset[str]:
         found |= dict.fromkeys(sided, True)
     if announced and announced == len(found) and _is_sequence(list(found)):
         found = dict.fromkeys(found, True)
+    counted = [name for name in found if name.isdigit()]
+    if not found.get("1", True) and 2 * sum(found[name] for name in counted) <= len(counted):
+        found |= dict.fromkeys(counted, False)  # It is a numbered list of findings.
     named = frozenset(name for name, placed in found.items() if placed)
     numbers = [name for name in named if name.isdigit() or name in ("I", "II", "III", "IV")]
     # A single number numbers a list; a single letter names a specimen.
     return named if len(numbers) != 1 or len(named) > 1 else named - frozenset(numbers)
+
+
+_BRACKETED: Final = re.compile(r"(?:^|(?<=\s))\(([1-9]|[a-hA-H])\)\s")
+
+
+def described_twice(lines: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Find the labels of parts that the gross description and a later section list alike.
+
+    Parameters
+    ----------
+    lines
+        Each line without its title, and the name of its section.
+
+    Examples
+    --------
+    >>> sorted(described_twice([("(1) 42 g (2) 9 g", "gross"), ("1. DCIS", "microscopic"),
+    ...                         ("2. Benign", "microscopic")]))
+    ['1', '2']
+    """
+    found: dict[str, dict[str, None]] = {}
+    for line, section in lines:
+        inside = _BRACKETED.findall(line[:4000])
+        match = LABEL.match(line)
+        names = inside if len(inside) > 1 else [match[2]] if match and not match[3] else []
+        found.setdefault(section, {}).update(dict.fromkeys(name.upper() for name in names))
+    gross = list(found.get("gross", ()))
+    if len(gross) < 2 or gross[0] not in ("1", "A", "I") or not _is_sequence(gross):
+        return frozenset()
+    again = any(list(found.get(one, ())) == gross for one in ("microscopic", "diagnosis", "body"))
+    return frozenset(gross) if again else frozenset()
 
 
 def missing_labels(names: Iterable[str]) -> tuple[str, ...]:

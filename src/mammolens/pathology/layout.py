@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
-from mammolens.pathology.labels import called, known_labels, listed, plain_label
+from mammolens.pathology.labels import called, described_twice, known_labels, listed, plain_label
 from mammolens.pathology.text import correct, logical_lines, tidy, unfold
-from mammolens.pathology.titles import Section, after_title, title_of
+from mammolens.pathology.titles import STARTS_AGAIN, Section, after_title, title_of
 
 __all__ = ["LONGEST_SENTENCE", "Section", "Sentence", "divide"]
 
@@ -77,8 +77,10 @@ def divide(text: str) -> list[Sentence]:
         for row in rows
         if row.section not in (Section.HISTORY, Section.OTHER, Section.COMMENT)
     )
+    known |= described_twice((row.text, row.section) for row in rows)
     sentences: list[Sentence] = []
     names: tuple[str, ...] = ()
+    each = _of_each_part(rows, len(known))
     letters = frozenset(name for name in known if name.isalpha())  # A number can be a measure.
     listed_names: set[str] = set()  # Of a list of specimens; "" marks that it has begun again.
     parts = (row._replace(text=part) for row in rows for part in _listed(row, known))
@@ -93,7 +95,7 @@ def divide(text: str) -> list[Sentence]:
         listed_names.update(own)
         if not own and row.begins and not (row.text and _WITHIN.match(row.title)):
             own = _named_in(row.title, known)
-            names = ()
+            names = names if row.section in each else ()
         names = own or names
         for position, part in enumerate(_sentences(rest)):
             if position:
@@ -101,6 +103,7 @@ def divide(text: str) -> list[Sentence]:
                 names = inside or names
             low = correct(_lower(part))
             sentences.append(Sentence(part, low, section, names, row.line, position == 0))
+    sentences = _without_first_question(sentences)
     requests = {row.line for row in rows if row.is_request}
     if requests and not any(one.section in _FINDINGS for one in sentences):
         return [_released(one, requests) for one in sentences]
@@ -160,6 +163,37 @@ def _without_question(rows: list[_Row]) -> list[_Row]:
     ]
 
 
+def _of_each_part(rows: list[_Row], parts: int) -> tuple[Section, ...]:
+    """Give the sections that every specimen has for itself: "1. … Macro: … 2. … Macro: …"."""
+    found = (Section.GROSS, Section.MICRO, Section.DIAGNOSIS)
+    if parts < 2:
+        return ()
+    several = [one for one in found if sum(r.begins for r in rows if r.section is one) >= parts]
+    return found if several else ()
+
+
+_ASKED: Final = re.compile(
+    r"\?.*\?|^(?=.*\?).*(?:\bswelling|\blump|\bmass\b|painful|lactating|\bcalcs?\b|nodule|\b[mpu][345]\b)"
+)
+"""A clinical question behind the first words of a report: "lump, ?cyst ?carcinoma"."""
+
+
+def _without_first_question(sentences: list[Sentence]) -> list[Sentence]:
+    """Make a question in the first line part of the history, if lines with findings follow."""
+    first = next((s.line for s in sentences), -1)
+    if not any(s.section in _FINDINGS and s.line > first for s in sentences):
+        return sentences
+    return [
+        replace(s, section=Section.HISTORY)
+        if s.line == first
+        and not s.starts_line
+        and s.section is Section.BODY
+        and _ASKED.search(s.text)
+        else s
+        for s in sentences
+    ]
+
+
 def _rows(lines: Iterable[str]) -> Iterator[_Row]:
     section, spoken = Section.BODY, False  # `spoken`: the section has text already.
     for number, line in enumerate(lines):
@@ -168,6 +202,8 @@ def _rows(lines: Iterable[str]) -> Iterator[_Row]:
                 section = Section.BODY
             continue
         titled, rest = title_of(line)
+        if section is Section.HISTORY and spoken and STARTS_AGAIN.match(line):
+            section = Section.BODY
         if titled is Section.ADDENDUM and number < _TOP and ":" not in line and _WHOLE.search(line):
             continue
         here = section

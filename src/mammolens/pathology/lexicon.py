@@ -99,7 +99,8 @@ INVASIVE_TYPES: Final[tuple[tuple[str, re.Pattern[str]], ...]] = tuple(
 )
 _TYPED: Final = (
     r"(?:ductal|lobular|tubular|mucinous|colloid|medullary|metaplastic|cribriform|adenoid cystic|"
-    r"mammary|micropapillary|apocrine|tubulolobular|secretory|inflammatory)"
+    r"mammary|micropapillary|apocrine|tubulolobular|secretory|inflammatory|scirrhous|"
+    r"neuroendocrine)(?: \(\w+\))?"
 )
 IN_SITU_KINDS: Final = frozenset(
     ("dcis", "pleomorphic lcis", "encapsulated papillary", "solid papillary", "paget")
@@ -134,7 +135,7 @@ def _concepts() -> tuple[Concept, ...]:
         (
             r"\bdcis\b|ductal (?:carcinoma )?in situ(?: carcinoma)?|"
             r"\bcomedo(?:-?carcinoma)?\b(?! ?-?necrosis| type)|"
-         r"intra-?ductal (?:\w+ )?carcinoma|(?:ductal )?intraepithelial neoplasia (?:grade )?[23]|"
+         r"intra-?ductal (?:\w+ )?carcinoma|(?:ductal )?intraepithelial neoplasia (?:grade )?[23]|\bdin ?(?:1c|[23])\b|"
          r"noninvasive ductal carcinoma", "dcis", situ, False),
         (r"\blcis\b|\blisn\b|lobular (?:carcinoma )?in situ(?: neoplasia| carcinoma)?|\balh\b|"
          r"atypical lobular hyperplasia|lobular (?:intraepithelial )?neoplasia|\blin ?[123]?\b",
@@ -181,7 +182,7 @@ def _concepts() -> tuple[Concept, ...]:
          "", inv, False),
         (r"papillary carcinoma|squamous cell carcinoma", "", Outcome.MALIGNANT, False),
         # High-risk.
-        (r"\badh\b|\baidep\b|atypical (?:intra-?)?ductal (?:epithelial )?(?:hyperplasia|"
+        (r"\badh\b|\baidep\b|\bdin ?1b\b|atypical (?:intra-?)?ductal (?:epithelial )?(?:hyperplasia|"
             r"proliferation)|"
          r"atypical intraductal (?:\w+ )?proliferation|atypical epithelial proliferation|"
          r"ductal hyperplasia,? (?:with atypia|atypical)|atypical hyperplasia", "adh", high, False),
@@ -204,7 +205,8 @@ def _concepts() -> tuple[Concept, ...]:
         # Benign.
         (r"\bfibro-?adenom(?:a|as|atous|atoid)\b(?: hyperplasia|"
             r" change)?", "fibroadenoma", ben, False),
-        (r"\bfibro ?-?cystic\b(?: change| changes| disease)?|\bfcc\b", "fibrocystic", ben, False),
+        (r"\bfibro ?-?cystic\b(?: change| changes| disease)?|\bfcc\b|\bfibro-?adenosis\b|"
+         r"non-?proliferative (?:\w+ ){0,2}(?:changes?|disease)", "fibrocystic", ben, False),
         (
             r"\budh\b|\busual(?:[- ]type)? (?:ductal |epithelial )*hyperplasia|(?:florid |"
             r"mild |moderate |ductal |epithelial |simple |benign )+"
@@ -225,6 +227,11 @@ def _concepts() -> tuple[Concept, ...]:
          "", ben, False),
         (
             r"mastopathy|\blobulitis\b|\bha?ematoma\b|\bseroma\b|\bgalactocele\b|\bamyloid\b|"
+            r"collagenous spherulosis|nodular fasciitis|\b(?:accessory|ectopic) breast(?: tissue)?|"
+            r"\batroph(?:ic|y of) (?:\w+ ){0,2}?(?:breast|lobul\w+|duct\w*|parenchyma)|"
+            r"\blobular atrophy|proliferative (?:\w+ ){0,2}(?:changes?|disease),? without atypia|"
+            r"(?<!near )(?<!near-)(?<!almost )(?:complete patholog\w+|patholog\w+ complete) "
+            r"(?:\w+ )?response|"
             r"granular cell tumour|(?:secretory|lactating) change|foreign[- ]body|hypertrophy",
          "", ben, False),
         (r"\bhamartoma\b", "hamartoma", ben, False),
@@ -237,7 +244,7 @@ def _concepts() -> tuple[Concept, ...]:
             r"\b(?:surgical |post-?operative |dense |fibrous |"
             r"hypertrophic )?scar(?: tissue|ring)?\b|cicatri[xz]",
          "scar", ben, False),
-        (r"\bcysts?\b", "cyst", ben, False),
+        (r"\bcysts?\b|\bcystic changes?\b", "cyst", ben, False),
         (
             r"normal (?:\w+ ){0,2}?(?:breast|mammary|tissue|parenchyma|duct\w*|lobul\w*|"
             r"fibro\w*|skin|histology)\b|"
@@ -245,7 +252,8 @@ def _concepts() -> tuple[Concept, ...]:
          r"unremarkable (?:\w+ ){0,2}?(?:breast|tissue|parenchyma|mammary)|"
          r"no (?:significant |specific )?(?:histo\w+ |patho\w+ |"
          r"diagnostic )?abnormalit\w+|no significant (?:pathology|abnormality)|"
-         r"involutional|"
+         r"involutional|no (?:histo\w+ |patho\w+ )changes?\b|"
+         r"without (?:\w+ )?abnormalit\w+|"
          r"fibro-?(?:fatty|adipose) (?:breast )?tissue|histologically normal|"
          r"normal\b(?= ?[.,;]|$)", "normal", ben, False),
         # Words for a diagnosis that is named elsewhere.

@@ -132,6 +132,10 @@ FINAL: Final = (Section.DIAGNOSIS, Section.SYNOPTIC)
 _CODE: Final = re.compile(
     r"(?<![a-z\d.])b ?-?([1-5]) ?-?\(?([abc])?\)?(?![\w.]\d|\w)(?! ?- ?b?\d)", re.IGNORECASE
 )
+_CODE_DENIED: Final = re.compile(r"\)?,? (?:is|was)? ?(?:not\b|in error|withdrawn)")
+_NO: Final = re.compile(r"\b(?:not?|nor|never|rather than|instead of|short of)\b[^,;:.()]{0,24}$")
+"""A denial of a code itself; one of something else in the sentence leaves the code valid."""
+_NOT_NOW: Final = (Assertion.HISTORICAL, Assertion.MENTIONED)
 _CODE_PLACE: Final = TELLING - {Section.MARKERS}
 _CASSETTE: Final = re.compile(r"block|cassette|slide|section|specimen|vitamin|hepatitis|stage|pot ")
 """Words before "B1" that make it a block, a vitamin or a virus, and not a B-code."""
@@ -147,10 +151,12 @@ def b_code_of(rows: Iterable[Marked]) -> Statement | None:
         for match in _CODE.finditer(row.text):
             if _CASSETTE.search(row.text, max(0, match.start() - 14), match.start()):
                 continue
-            if row.context.judge(match.start(), match.end()) in (
-                Assertion.HISTORICAL,
-                Assertion.MENTIONED,
-                Assertion.DENIED,
+            if _CODE_DENIED.match(row.text, match.end()):
+                continue
+            how = row.context.judge(match.start(), match.end())
+            if how in _NOT_NOW or (
+                how is Assertion.DENIED
+                and _NO.search(row.text, max(0, match.start() - 40), match.start())
             ):
                 continue
             code = f"B{match[1]}{(match[2] or '').lower()}"
@@ -167,7 +173,6 @@ def b_code_of(rows: Iterable[Marked]) -> Statement | None:
 
 
 _C_CODE: Final = re.compile(r"(?<![a-z\d.])c ?-?([1-5])(?:[ab])?(?![\w.]\d|\w)")
-_NOT_NOW: Final = (Assertion.HISTORICAL, Assertion.MENTIONED)
 _C_MEANT: Final = {
     "1": Outcome.UNSATISFACTORY,
     "2": Outcome.BENIGN,

@@ -21,13 +21,23 @@ _NUMBER: Final = {
     **{str(n): n for n in range(100)},
     **{word: n for n, word in enumerate(_COUNTED)},
     **dict.fromkeys(("none", "zero", "nil"), 0),
+    **{
+        f"{tens}{sign}{word}": n + m
+        for tens, n in (("twenty", 20), ("thirty", 30), ("forty", 40))
+        for m, word in enumerate(_COUNTED[1:10], 1)
+        for sign in "- "
+    },
+    "thirty": 30,
+    "forty": 40,
     "single": 1,
     "both": 2,
     "all": -1,  # The other number of the count takes its place.
 }
-_N: Final = r"(\d{1,2}|" + "|".join(w for w in _NUMBER if w.isalpha()) + r")"
+_N: Final = (
+    r"(\d{1,2}|" + "|".join(sorted((w for w in _NUMBER if w[0].isalpha()), key=len)[::-1]) + r")"
+)
 _FRACTION: Final = re.compile(
-    rf"(?<![\d/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/+]|\.\d| ?%)|\b{_N} (?:out )?of (?:the |"
+    rf"(?<![\w/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/+]|\.\d| ?%)|\b{_N} (?:out )?of (?:the |"
     rf"further |these |a total of )?{_N}\b"
 )
 _EXAMINED: Final = re.compile(
@@ -47,6 +57,9 @@ _POSITIVE_NODES: Final = re.compile(
     r"(?:positive|involved|metasta[a-z]{1,4}|with (?:tumour|metasta[a-z]{1,4}|"
     r"macro\w+|carcinoma))[^\d:/]{0,30}: ?(\d{1,2})\b|"
     rf"(?:number|no\.?)(?: of)? (?:positive|involved)(?: nodes)?:? ?(\d{{1,2}})\b|"
+    rf"\b(?<!no )(?<!without )(?:metasta[a-z]{{1,4}}|metastatic carcinoma|macromet\w+|"
+    rf"tumour deposits?) in "
+    rf"{_N}\b(?! ?(?:[/%.]\d|out\b|of\b|blocks?|levels?|mm))|"
     rf"\b{_N} (?:positive|involved|contain|with (?:\w+ )?(?:macro|micro)?metast|show)\w*"
 )
 _NO_METASTASIS: Final = re.compile(
@@ -106,7 +119,11 @@ def _stated(examined: int | None, positive: int | None, shown: str) -> dict[Prop
 _PIECE: Final = re.compile(r"\bcores?\b|\bfnac?\b|aspirat|\bneedle\b|\bsmears?\b")
 """A sample of a node: it is one node, however many cores or smears it has."""
 _ONE: Final = re.compile(r"\bnode\b|\bln\b|\bsln\b")
+_AXILLA: Final = re.compile(r"\baxilla\w*[ ,]{1,2}(?:\w+ )?(?:cores?\b|fna)")
 _TWO: Final = re.compile(r"\bboth\b|\bsecond\b|\bplus (?:a|one|another)\b")
+_DOUBTFUL: Final = re.compile(
+    r"suspicious|suspected|not diagnostic|cannot be excluded|equivocal|\batypical\b|possible"
+)
 _METASTASIS: Final = re.compile(
     r"(?<!micro)metasta|\bmicromet|\bdeposits?\b|\bpositive\b|malignant cells|carcinoma"
 )
@@ -116,15 +133,18 @@ def _count_unnumbered(rows: Sequence[Marked]) -> tuple[int, int | None, int | No
     """Count the node of a specimen that names one node (or "both") without a number."""
     used = [row for row in rows if row.section in TELLING and not row.is_rule]
     text = " ".join(row.text for row in used)[:2000]
-    if not _ONE.search(text):
+    taken = " ".join(row.text for row in rows if row.section not in TELLING)[:2000]
+    if not _ONE.search(text) and not _ONE.search(taken) and not _AXILLA.search(text):
         return None
     examined = 2 if _TWO.search(text) and not _PIECE.search(text) else 1
     positive = None
-    if _ITC.search(text) or _NO_METASTASIS.search(text):
+    if _DOUBTFUL.search(text):
+        positive = None
+    elif _ITC.search(text) or _NO_METASTASIS.search(text):
         positive = 0
     elif _METASTASIS.search(text):
         positive = examined if examined == 1 else None
-    return 1, examined, positive, used[0].sentence.shown
+    return 1, examined, positive, (used or list(rows))[0].sentence.shown
 
 
 def _count(text: str) -> tuple[int, int | None, int | None]:

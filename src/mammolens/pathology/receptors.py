@@ -32,7 +32,8 @@ _POSITIVE: Final = re.compile(
     r"\bpositiv(?:e|ity)\b|\bpos\b|(?:^|(?<=[\w)])) ?\+(?!\d)|\+ve|\bpresent\b"
 )
 _NEGATIVE: Final = re.compile(
-    r"\bnegativ(?:e|ity)\b|\bneg\b|-ve\b|^ ?-(?= |,|;|\.|$|\)|/)|\(-\)|\babsent\b|"
+    r"\bnegativ(?:e|ity)\b|\bneg\b|-ve\b|"
+    r"^ ?-(?=(?: (?!\W*(?:\d|pos|neg|[a-z]{4}))|,|;|\.|$|\)|/))|\(-\)|\babsent\b|"
     r"\bno (?:nuclear )?staining\b|\bnil\b"
 )
 _PERCENT: Final = re.compile(

@@ -26,8 +26,10 @@ _SIDE: Final = re.compile(
     rf"(?<![\d-])\b(left|right|lft|rgt|lt|rt|l|r)\b(?:\.|\))?(?:[ -](?:\(\w+\) )?|, ?|: ?|/)"
     rf"(?={_PART})|"
     r"(?:breast|axilla|nipple|mastectomy|biopsy|biopsies|core|cores|lumpectomy|excision|node|nodes|"
-    r"wle|fna|vab|bx|sln|slnb|tissue|dissection|quadrant|o'clock|specimen|reduction|clearance|laterality|"
-    r"side|sided|site|vae|mammotome)[ ,:;(=-]{1,3}(?:is |the )?(left|right|lft|rgt|lt|rt|l|r)\b|"
+    r"wle|fna|vab|bx|sln|slnb|tissue|dissection|quadrant|o'clock|specimen|reduction|clearance|"
+    r"laterality|"
+    r"discharge|smear|lump|side|sided|site|vae|mammotome)[ ,:;(=-]{1,3}(?:is |the )?"
+    r"(left|right|lft|rgt|lt|rt|l|r)\b|"
     r"\b(left|right)[- ]sided?\b|"
     r"^\W{0,3}(left|right|lft|rgt|lt|rt|l|r)\b(?=\W{0,2}$|[:,.)-]| [-(])|"
     r"^\W{0,3}(left|right|lt|rt)\b(?= (?:\w+ ){1,4}?(?:breast|axill|node|biops|excis|core|"
@@ -159,7 +161,7 @@ def _of_headings(sentences: Sequence[Sentence]) -> dict[Laterality, list[str]]:
 
 
 _NODE: Final = re.compile(
-    r"sentinel|\b(?:axillary|lymph|intramammary)? ?lymph ?nodes?\b|\bslnb?\b|"
+    r"sentinel|\b(?:axillary|lymph|intramammary)? ?lymph ?nodes?\b|\bsln[bs]?\b|"
     r"axillary (?:node|clearance|"
     r"dissection|contents|tissue|sampl|core|mass)|\bax(?:illa)?\.? (?:core|fna)|"
     r"\bnodes?\b|\blns?\b|\balnd\b|\banc\b|level [i1]{1,3}\b|axilla\b"
@@ -205,9 +207,9 @@ def tissue_of(headings: Iterable[str]) -> Tissue:
 _PROCEDURES: Final = tuple(
     (name, re.compile(pattern))
     for name, pattern in (
-        ("sentinel node", r"sentinel|\bslnb?\b"),
+        ("sentinel node", r"sentinel|\bsln[bs]?\b|\bsnb\b"),
         ("axillary dissection",
-            r"axillary (?:lymph node )?(?:node )?(?:dissection|clearance|contents)|"
+            r"axilla\w*,? (?:lymph )?(?:nodes?,? )?(?:dissection|clearance|contents)|"
             r"\balnd\b|"
          r"\banc\b|axillary node clearance|level [i1]{1,3}\b"),
         ("re-excision",
@@ -215,11 +217,12 @@ _PROCEDURES: Final = tuple(
             r"shav(?:e|ing)s?|"
          r"further (?:excision|margin)|additional (?:\w+ )?margin"),
         ("wide local excision",
-         r"wide local|\bwle\b|lumpectomy|segment(?:al|ectomy)|partial mastectomy|"
+         r"wide local|\bwle\b|lumpectomy(?! (?:scar|site|cavity|bed)\b)|segment(?:al|ectomy)|"
+         r"partial mastectomy|"
          r"quadrantectomy|tylectomy|wide excision|breast[- ]conserving|therapeutic mammoplasty"),
         ("mastectomy", r"mastectomy|\bmrm\b"),
         ("reduction", r"reduction|mammoplasty|mammaplasty"),
-        ("fine needle aspiration", r"\bfnac?\b|fine[- ]needle|aspirat|cytolog(?!ic\b|ical)"),
+        ("fine needle aspiration", r"\bfna[bc]?\b|fine[- ]needle|aspirat|cytolog(?!ic\b|ical)"),
         ("vacuum biopsy", r"vacuum|\bvac\b|\b(?:7|8|9|10) ?-?(?:g\b|gauge)|\bvab\b|\bvae\b|"
             r"\bvabb\b|mammotome|\bvacc?b\b"),
         ("punch biopsy", r"punch(?!ed)"),
@@ -237,7 +240,7 @@ _PROCEDURES: Final = tuple(
     )
 )  # fmt: skip
 _NOT_DONE: Final = re.compile(
-    r"recommend|advis|suggest|should|previous|prior|follow[- ]?up|to follow|await|"
+    r"recommend|advi[sc]|suggest|should|previous|prior|follow[- ]?up|to follow|await|"
     r"plan|consider|correlat|known|"
     r"history|future|further management|for excision|on excision|in excision|until|if |subsequent|"
     r"earlier|site change|biopsy site|mdt|\bon (?:\w+ )?(?:core|biopsy|fna|vab)\b"

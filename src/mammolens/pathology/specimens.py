@@ -20,7 +20,8 @@ from mammolens.pathology.wholes import PLACE_MARK
 __all__ = ["Group", "group"]
 
 _NODE_HEADING: Final = re.compile(
-    r"^\W*(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
+    r"^\W*(?:(?:core |needle )?(?:biops\w+|fna\w*|excision|tru-?cut|cores?) (?:of|from) (?:the )?)?"
+    r"(?:(?:left|right|lt|rt|l|r)\b\.? ?)?(?:(?:axilla(?:ry)?|"
     r"breast,?)\W{0,3})?(?:sentinel|axilla(?:ry)?\b|slnb?\b|lymph)"
     r"[\w ,/()#=-]{0,60}?(?:nodes?|biopsy|clearance|dissection|slnb?|contents|"
     r"excision)?[\w ,()/=]{0,30}(?:[:.-]|$)"
@@ -34,6 +35,9 @@ _SHAVE: Final = re.compile(
     r"^\W*(?:(?:left|right|lt|rt|new|additional|further|breast)\W{1,2})*(superior|inferior|medial|"
     r"lateral|anterior|posterior|deep|superficial|upper|lower)?\W{0,2}(?:cavity )?"
     r"(?:margin )?(?:shav\w+|bed biops\w+)[^:.-]{0,20}(?::| - )(?=.*[a-z]{3})"
+    r"|^\W*(?:(?:left|right|lt|rt|breast)\W{1,2})*(?:additional|new|further|extra|separate) "
+    r"(superior|inferior|medial|lateral|anterior|posterior|deep|superficial)? ?margins?"
+    r"[^:.-]{0,20}(?::| - )(?! ?(?:clear|negative|positive|involved|free|\d))(?=.*[a-z]{3})"
 )
 _EXCISED: Final = re.compile(
     r"\bwle\b|wide local|lumpectomy|segmentectomy|quadrantectomy|mastectomy"
@@ -83,7 +87,7 @@ class Group:
 
 
 def _heading(text: str) -> str:
-    return re.split(r"[:.]| - ", text[:120], maxsplit=1)[0]
+    return re.split(r"[:.](?!\w)| - ", text[:120], maxsplit=1)[0]
 
 
 def group(sentences: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
@@ -112,13 +116,16 @@ def _by_label(usable: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
                 groups[name].sentences.append(sentence)
                 break
             else:
-                floating.append(sentence)
+                floating.append(_unnamed(sentence))
     floating += _trailing_paragraphs(groups, usable)
     floating += _receptors_of_nodes(groups.values())
     last = next(reversed(groups.values()), None)
     if last is not None and len(groups) > 1:
         floating += _loose_receptors(last)
     kept = [g for g in groups.values() if any(s.section in TELLING for s in g.sentences)]
+    if all(_nodes_only(g) for g in kept) and any(s.section in TELLING for s in floating):
+        lost = [g for g in groups.values() if g not in kept and not _nodes_only(g)]
+        kept = lost + kept if len(lost) == 1 else kept  # A form without labels is about it.
     kept = kept or list(groups.values())
     if len(kept) == 1:
         kept[0].sentences += floating
@@ -137,7 +144,7 @@ def _receptors_of_nodes(groups: Iterable[Group]) -> list[Sentence]:
     """Take rows of receptors away from lymph nodes: they follow the last specimen of a report."""
     taken: list[Sentence] = []
     for one in groups:
-        if _nodes_only(one):
+        if one.node_heading or _nodes_only(one):
             rows = [s for s in one.sentences if _RECEPTOR_ROW.match(s.text)]
             one.sentences = [s for s in one.sentences if s not in rows]
             taken += [replace(s, section=Section.MARKERS) for s in rows]
@@ -167,9 +174,14 @@ def _trailing_paragraphs(groups: dict[str, Group], usable: Sequence[Sentence]) -
             groups[sentence.names[0]].sentences = [
                 s for s in groups[sentence.names[0]].sentences if id(s) not in lines
             ]
-            taken += [replace(s, names=()) for s in rest]
+            taken += [_unnamed(s) for s in rest]
             break
     return taken
+
+
+def _unnamed(sentence: Sentence) -> Sentence:
+    is_row = sentence.section is not Section.ADDENDUM and _RECEPTOR_ROW.match(sentence.text)
+    return replace(sentence, names=(), section=Section.MARKERS if is_row else sentence.section)
 
 
 def _loose_receptors(last: Group) -> list[Sentence]:
@@ -178,7 +190,10 @@ def _loose_receptors(last: Group) -> list[Sentence]:
     rows = [
         s
         for s in last.sentences
-        if s.line not in own and s.starts_line and _RECEPTOR_ROW.match(s.text)
+        if s.line not in own
+        and s.starts_line
+        and _RECEPTOR_ROW.match(s.text)
+        and s.section is not Section.MARKERS  # Its title has named the specimen.
     ]
     lines = {s.line for s in rows}
     taken = [s for s in last.sentences if s.line in lines]
@@ -212,6 +227,8 @@ def _assign_by_side(groups: Sequence[Group], floating: Iterable[Sentence]) -> li
             for g in groups
             if running is not None and sides[id(g)] == {running} and not _nodes_only(g)
         ]
+        if len(fitting) > 1 and sentence.starts_line and _EXCISED.search(_heading(sentence.text)):
+            fitting = [g for g in fitting if any(_EXCISED.search(one) for one in g.headings)]
         if len(fitting) == 1 and sentence.section is not Section.SPECIMEN:
             fitting[0].sentences.append(sentence)
         else:
@@ -275,6 +292,8 @@ def _by_side(usable: Sequence[Sentence]) -> tuple[list[Group], list[Sentence]]:
     if not groups:
         return [Group(None, list(usable))], []
     telling = [g for g in groups.values() if any(s.section in TELLING for s in g.sentences)]
+    if not all(g.node_heading for g in telling):
+        floating += _receptors_of_nodes(telling)
     return telling or list(groups.values()), floating
 
 
@@ -283,7 +302,7 @@ def _shave(sentence: Sentence) -> str:
     if not sentence.starts_line or sentence.section not in TELLING:
         return ""
     match = _SHAVE.match(sentence.text)
-    return f"{match[1] or ''} shave" if match else ""
+    return f"{match[1] or match[2] or ''} shave" if match else ""
 
 
 def _has_more(parts: Sequence[Sentence]) -> bool:

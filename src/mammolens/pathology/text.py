@@ -60,7 +60,8 @@ _LABEL_INSIDE: Final = re.compile(r"(?:(?<=[.;:])|(?<=[A-Z]{5})) (?=\(?[A-H1-9][
 _FOLDED: Final = 120
 """Letters. A longer text without a line break has probably lost its lines."""
 _STARTS_ITEM: Final = re.compile(
-    r"[-*>#]\s|(?:[A-Ha-h]|[1-9])\d?\s?-\s|\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|"
+    r"[-*>#]\s|(?:[A-Ha-h]|[1-9])\d?\s?[-=]\s|(?:[A-H]|[1-9]) (?:[Ll]eft|[Rr]ight|[LR]t?)\b|"
+    r"\(?(?:[A-Z]|[a-z]|\d{1,2}|[ivx]{1,4})[.):]\s|"
     r"[A-Za-z][\w /()'+-]{0,50}:|(?:[LR]|[LR]t\.?|Left|Right|LEFT|RIGHT)\s.{0,60}?(?:\s-\s|:)"
 )
 _HYPHEN: Final = re.compile(
@@ -73,9 +74,20 @@ _CELLS: Final = re.compile(r"^(?:part |specimen )?([A-H]|\d{1,2})$", re.IGNORECA
 """The first cell of a row of a table, if it is the label of a specimen."""
 _SCANNED: Final = re.compile(
     r"\b(?!y?p[TNtn])(?=[A-Za-z]*[01])(?=[A-Za-z01]*[A-Za-z]{3})[A-Za-z01]{5,}(?<=[A-Za-z])\b"
-    r"|\b(?=[A-Zl]*l)(?=[A-Zl]*[A-Z]{2})[A-Zl]{3,}\b|\b[DdLl][Cc]1[Ss]\b"
+    r"|\b(?=[A-Zl]*l)(?=[A-Zl]*[A-Z]{2})[A-Zl]{3,}\b|\b[DdLl][Cc][1l][Ss]\b"
 )
 """A word in which a scanner read a digit instead of o, i or l, or l instead of I."""
+_BAR: Final = re.compile(r"[A-Za-z]{1,20}\|[A-Za-z]{2,20}|\bl(?=[nN][A-Za-z]{3})")
+"""A bar or a small l that a scanner read instead of I or l; a table has bars between words."""
+_CAPITAL: Final = re.compile(r"\bI(?=(?:eft|obul|ymph|esion|ower|ateral|ump)[a-z]*\b)")
+_R_N: Final = re.compile(r"\b[A-Za-z]*rn[A-Za-z]*\b")
+"""A word in which a scanner may have read rn instead of m."""
+_WITH_M: Final = frozenset(
+    (
+        *("lump", "sample", "samples", "component", "components", "margin", "margins", "lymph"),
+        *("small", "moderate", "myxoid", "mm", "metaplasia", "mass", "mucinous", "tumour", "tumor"),
+    )
+)
 _LONG_LINE: Final = 58
 """A line this long without a full stop was probably broken by a printer's margin."""
 
@@ -90,7 +102,21 @@ def tidy(text: str) -> str:
     """
     lines = text.translate(_SIGNS).replace("\r\n", "\n").replace("\r", "\n")
     lines = _SPACED.sub(lambda found: found[0].replace(" ", ""), lines)
-    return _SCANNED.sub(_unscanned, _HYPHEN.sub("", lines))
+    lines = _SCANNED.sub(_unscanned, _HYPHEN.sub("", lines))
+    lines = _CAPITAL.sub("l", _BAR.sub(_without_bar, lines))
+    return _R_N.sub(_with_m, lines) if "rn" in lines else lines
+
+
+def _without_bar(match: re.Match[str]) -> str:
+    forms = [match[0].replace("|", sign) for sign in "Il"]
+    known = [one for one in forms if one.lower() in {*_KNOWN, "right", "hospital"}]
+    return known[0] if known else "I" if match[0] == "l" else match[0]
+
+
+def _with_m(match: re.Match[str]) -> str:
+    word = match[0].replace("rn", "m")
+    low = word.lower()
+    return word if low in _WITH_M or (correct(low) in _KNOWN and low != match[0]) else match[0]
 
 
 def _unscanned(match: re.Match[str]) -> str:
@@ -205,8 +231,14 @@ _REAL: Final = frozenset(
 )
 """Correct words that are one letter away from a word of the list."""
 _TOKEN: Final = re.compile(r"[a-z]{6,16}")
-_SLIPS: Final = {"rigth": "right", "rihgt": "right", "letf": "left", "brest": "breast"}
-"""Misspellings that are too short for `_TOKEN`."""
+_SLIPS: Final = {
+    "sentinal": "sentinel",
+    "rigth": "right",
+    "rihgt": "right",
+    "letf": "left",
+    "brest": "breast",
+}
+"""Misspellings that are too short for `_TOKEN`, or that it does not correct."""
 _SHORT: Final = re.compile(rf"\b(?:{'|'.join(_SLIPS)})\b")
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from mammolens.pathology.labels import BARE, LABEL, PLACE
 from mammolens.pathology.text import correct
 
-__all__ = ["TELLING", "Section", "after_title", "title_of"]
+__all__ = ["STARTS_AGAIN", "TELLING", "Section", "after_title", "title_of"]
 
 
 class Section(str, Enum):
@@ -43,8 +43,9 @@ _TITLES: Final = tuple(
     for section, pattern in (
         (
             Section.HISTORY,
-            r"(?:pertinent |relevant |brief )?(?:clinical|pre ?-?operative|radiolog[a-z]*|imaging|"
-            r"mammogra[a-z]*|ultrasound)(?: (?:history|details?|information|info|data|indications?|"
+            r"(?:pertinent |relevant |brief )?(?:clin(?:ical)?|pre ?-?operative|radiolog[a-z]*|"
+            r"imaging|mammogra[a-z]*|ultrasound)(?: (?:history|details?|information|info|data|"
+            r"indications?|"
             r"notes?|summary|diagnosis|findings|question|context|background|hx|impression|dx|"
             r"features|and|&|history)){0,4}|(?:past |medical |family |previous |relevant )*history"
             r"(?: of [a-z ]{0,40})?|hx|indications?(?: for.{0,30})?|reason for.{0,30}|clinically|"
@@ -63,7 +64,7 @@ _TITLES: Final = tuple(
         ),
         (
             Section.GROSS,
-            r"(?:gross|macro(?:scop[a-z]*)?)(?: (?:descriptions?|exam[a-z]*|findings|"
+            r"(?:gross|g/e|macro(?:scop[a-z]*)?)(?: (?:descriptions?|exam[a-z]*|findings|"
             r"appearances?|report|pathology))?",
         ),
         (
@@ -83,12 +84,13 @@ _TITLES: Final = tuple(
         ),
         (
             Section.MICRO,
-            r"findings|(?:micro(?:scop[a-z]*)?|histo(?:logy|logical|patholog[a-z]*)?|cytolog[a-z]*)"
+            r"findings|(?:m/e|micro(?:scop[a-z]*)?|histo(?:logy|logical|patholog[a-z]*)?|cytolog[a-z]*)"
             r"(?: (?:descriptions?|exam[a-z]*|findings|appearances?|report|features))?",
         ),
         (
             Section.MARKERS,
-            r"(?:bio ?-?markers?|(?:hormone )?receptors?|immuno[a-z]*|ihc|ancillary|"
+            r"(?:(?:bio ?-?|predictive |tumou?r )?markers?|(?:hormone )?receptors?|immuno[a-z]*|"
+            r"ihc|ancillary|"
             r"special stains?|prognostic|predictive|breast biomarkers?|hormone)"
             r"(?: .{0,40})?",
         ),
@@ -163,6 +165,10 @@ def after_title(
         return (Section.BODY if ends else section), titled, rest
     if section is Section.ADDENDUM and titled not in _LEAVES_ADDENDUM:
         return section, section, rest
+    if titled is Section.OTHER and _SAMPLING.search(rest.lower()):
+        return section, Section.SPECIMEN, rest  # "Method: FNA" says how it was sampled.
+    if titled is Section.MARKERS and rest and _BEFORE.search(line.partition(":")[0]):
+        return section, Section.HISTORY, rest  # "Receptors on prior core: …".
     if titled is Section.HISTORY and _BACKGROUND.match(line) and section in _FOUND:
         return section, section, line  # "Background: fibrocystic change" is a finding.
     if titled is Section.OTHER and rest and _SIGNED.match(line):
@@ -183,6 +189,12 @@ _SIGNED: Final = re.compile(
     re.IGNORECASE,
 )
 _EARLIER: Final = re.compile(r"\W*(?:previous|prior|original|outside|earlier)\b", re.IGNORECASE)
+STARTS_AGAIN: Final = re.compile(
+    r"^\W*(?:1|A)\s?[.):-]\s(?=[^.]{0,60}?\d ?x ?\d+ ?(?:x ?\d+ ?)?[mc]m)"
+)
+"""A specimen with its measures; it ends a clinical history of one line."""
+_SAMPLING: Final = re.compile(r"^\W*(?:fnab?c?|fine[- ]needle|aspirat|core|tru-?cut|vacuum|vab)\b")
+_BEFORE: Final = re.compile(r"\b(?:previous|prior|earlier|outside)\b", re.IGNORECASE)
 _BACKGROUND: Final = re.compile(r"\W*background\b", re.IGNORECASE)
 _FOUND: Final = (Section.MICRO, Section.DIAGNOSIS, Section.SYNOPTIC, Section.COMMENT, Section.GROSS)
 

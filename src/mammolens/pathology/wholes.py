@@ -130,14 +130,18 @@ def not_divided(sentences: Sequence[Sentence], read: Sequence[SpecimenReading]) 
 
 _WITH_NODES: Final = re.compile(
     r"(?:mastectomy|lumpectomy|\bwle\b|excision)[^.:;]{0,30}?(?:\band\b|\bwith\b|\+|&)\s?"
-    r"(?:[\w-]+ ){0,3}?(?:sentinel|slnb?\b)|sentinel nodes?[^.]{0,20}(?:container|\bpot\b|separate)"
+    r"(?:[\w-]+ ){0,3}?(?:sentinel|sln[bs]?\b|snb\b)|"
+    r"sentinel nodes?[^.]{0,20}(?:container|\bpot\b|separate)|"
+    r"(?:lumpectomy|\bwle\b|wide (?:local )?excision|quadrantectomy|segmentectomy|breast conserv\w+"
+    r"(?: surgery)?)[^.:;]{0,30}?(?:\band\b|\bwith\b|\+|&)\s?(?:\w+ ){0,2}?(axilla\w*"
+    r" (?:lymph )?(?:node )?(?:dissection|clearance)|\balnd\b|\banc\b)"
 )
 
 
 def with_sentinel_nodes(
     sentences: Iterable[Sentence], read: Sequence[SpecimenReading]
 ) -> list[SpecimenReading]:
-    """Add the sentinel nodes of an operation whose report does not give them a heading.
+    """Add the axillary nodes of an operation whose report does not give them a heading.
 
     They came in a container of their own, so their counts are not those of the breast.
     """
@@ -150,10 +154,12 @@ def with_sentinel_nodes(
     nodes = {kind: stated.pop(kind) for kind in counts if kind in stated}
     if Property.NODES_EXAMINED not in nodes:
         return list(read)
+    match = _WITH_NODES.search(taken.text)
+    procedure = "axillary dissection" if match and match[1] else "sentinel node"
     own = {
         Property.LATERALITY: stated.get(Property.LATERALITY),
         Property.OUTCOME: Statement(Outcome.NOT_BREAST.value, 0.85, (taken.shown,)),
-        Property.PROCEDURE: Statement("sentinel node", _INHERITED, (taken.shown,)),
+        Property.PROCEDURE: Statement(procedure, _INHERITED, (taken.shown,)),
         **nodes,
     }
     kept = {kind: one for kind, one in own.items() if one is not None}
@@ -186,7 +192,7 @@ def with_missing(
 PLACE_MARK: Final = "@"
 """The first letter of a name that stands for a place, and is no label of the report."""
 _PLACE_SECTIONS: Final = (Section.BODY, Section.DIAGNOSIS, Section.MICRO)
-_HEADING: Final = re.compile(r"^(.{3,100}?)(?::(?!\d)| - |;)(?=.*[a-z]{3})")
+_HEADING: Final = re.compile(r"^(.{3,100}?)(?::(?!\d)(?=$|.*[a-z]{3})|(?: - |;)(?=.*[a-z]{3}))")
 _PLACE_KINDS: Final = tuple(
     re.compile(pattern)
     for pattern in (
@@ -195,6 +201,7 @@ _PLACE_KINDS: Final = tuple(
         r"\b([ul][oi]q)\b|\b((?:upper|lower)[ -](?:outer|inner))\b|\b(retroareolar|subareolar)\b",
         r"\b(medial|lateral|superior|inferior|anterior|posterior|larger|smaller) "
         r"(?:lesion|mass|site|area|cluster)",
+        r"\b(mass|lump|(?:micro)?calc(?:s|ification)|distortion|asymmetry|density)",
     )
 )
 """What tells the places of two headings apart, the surest first."""
@@ -204,7 +211,8 @@ _SIDE: Final = re.compile(r"\b(left|right|lt|rt|l|r)\b")
 
 
 _OTHER_HEADING: Final = re.compile(
-    r"^\W*(?:left|right|lt|rt|l|r)\b\.? .*(?:breast|axill|node|core|biops|fna|aspirat|cyst)"
+    r"^\W*(?:(?:breast|axilla|lymph nodes?|nodes?), ?)?(?:left|right|lt|rt|l|r)\b\.?,? "
+    r".*(?:breast|axill|node|core|biops|fna|aspirat|cyst)"
 )
 """A heading that begins with a side and has none of these places."""
 
@@ -231,7 +239,10 @@ def _key(sentence: Sentence, kind: re.Pattern[str]) -> str:
     place = kind.search(heading[1]) if heading else None
     side = _SIDE.search(heading[1]) if heading else None
     if heading and not place and side and _OTHER_HEADING.match(heading[1]):
-        return f"{side[1][0]} {'node' if is_node(heading[1]) else 'other'}"
+        if is_node(heading[1]):
+            return f"{side[1][0]} node"
+        # "LEFT BREAST:" alone stands above the headings of its places.
+        return "" if sentence.text.endswith(":") else f"{side[1][0]} other"
     if not heading or not place:
         return ""
     return f"{side[1][0] if side else ''} {next(group for group in place.groups() if group)}"
