@@ -95,3 +95,10 @@ FIELDS = [
 @pytest.mark.parametrize(("text", "kind", "value"), FIELDS)
 def test_each_wording_gives_its_value(text: str, kind: Property, value: object) -> None:
     assert read_text(text).specimens[0].value(kind) == value
+
+
+@pytest.mark.parametrize("word", ["9", "09", "\N{ARABIC-INDIC DIGIT NINE}"])
+def test_nodes_are_counted_in_digits_of_any_form(word: str) -> None:
+    text = f"Right axilla, clearance\nLymph nodes examined: {word}. No metastasis."
+    (specimen,) = read_text(text).specimens
+    assert specimen.value(Property.NODES_EXAMINED) == 9

@@ -18,7 +18,6 @@ _COUNTED: Final = (
     *("nineteen", "twenty"),
 )
 _NUMBER: Final = {
-    **{str(n): n for n in range(100)},
     **{word: n for n, word in enumerate(_COUNTED)},
     **dict.fromkeys(("none", "zero", "nil"), 0),
     **{
@@ -33,9 +32,7 @@ _NUMBER: Final = {
     "both": 2,
     "all": -1,  # The other number of the count takes its place.
 }
-_N: Final = (
-    r"(\d{1,2}|" + "|".join(sorted((w for w in _NUMBER if w[0].isalpha()), key=len)[::-1]) + r")"
-)
+_N: Final = r"(\d{1,2}|" + "|".join(sorted(_NUMBER, key=len)[::-1]) + r")"
 _FRACTION: Final = re.compile(
     rf"(?<![\w/.])(\d{{1,2}}) ?/ ?(\d{{1,2}})(?![\d/+]|\.\d| ?%)|\b{_N} (?:out )?of (?:the |"
     rf"further |these |a total of )?{_N}\b"
@@ -147,6 +144,11 @@ def _count_unnumbered(rows: Sequence[Marked]) -> tuple[int, int | None, int | No
     return 1, examined, positive, (used or list(rows))[0].sentence.shown
 
 
+def _number(word: str) -> int:
+    """Give the value of digits of any script ("9", "09"), or of a word of `_NUMBER`."""
+    return int(word) if word.isdecimal() else _NUMBER[word]
+
+
 def _count(text: str) -> tuple[int, int | None, int | None]:
     """Give the weight (3 "2 of 5", 2 examined, 1 positive alone, 0 none), examined, positive."""
     only_itc = bool(_ITC.search(text)) and "macromet" not in text and "micromet" not in text
@@ -156,8 +158,8 @@ def _count(text: str) -> tuple[int, int | None, int | None]:
             text[max(0, match.start() - 12) : match.start()],
         ):
             continue
-        first = _NUMBER[match[1] or match[3]]
-        second = _NUMBER[match[2] or match[4]]
+        first = _number(match[1] or match[3])
+        second = _number(match[2] or match[4])
         first = second if first == -1 else first
         if 0 <= first <= second and second > 0:
             if (
@@ -170,9 +172,9 @@ def _count(text: str) -> tuple[int, int | None, int | None]:
             return 3, second, 0 if only_itc else first
     examined = positive = None
     if called := _POSITIVE_NODES.search(text):
-        positive = _NUMBER[next(group for group in called.groups() if group)]
+        positive = _number(next(group for group in called.groups() if group))
     if counted := _EXAMINED.search(text):
-        examined = _NUMBER[next(group for group in counted.groups() if group)]
+        examined = _number(next(group for group in counted.groups() if group))
         if examined <= 0:
             examined = None
     if examined is not None and positive is None:
