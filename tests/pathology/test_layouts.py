@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mammolens.pathology import Property, read_text
+from mammolens.pathology import Outcome, Property, read_text
 
 PARTS = [
     (
@@ -89,6 +89,14 @@ FIELDS = [
     ("Left breast core of nodule at the lumpectomy scar: scar.", Property.PROCEDURE, "core biopsy"),
     ("R|GHT BREAST CORE: Atypical ductal hyperp|asia. B3", Property.LATERALITY, "R"),
     ("FNA Ieft breast: fibroadenorna", Property.LATERALITY, "L"),
+    ("Left core: fibroadenoma. Its edge can mimic carcinoma.", Property.OUTCOME, Outcome.BENIGN),
+    ("Right core: radial scar, which may simulate carcinoma", Property.OUTCOME, Outcome.HIGH_RISK),
+    (
+        "Right mastectomy after NACT (AC-T) for grade 2 ductal carcinoma.\n"
+        "Tumour bed: fibrosis. No residual carcinoma.",
+        Property.OUTCOME,
+        Outcome.BENIGN,
+    ),
 ]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyotp
+import pytest
 from PIL import Image
 
 STEP_S = 30
@@ -254,3 +255,17 @@ class Desk:
         """Say what axe-core finds wrong for people with disabilities (WCAG 2.2 AA)."""
         self.page.evaluate(self.axe)
         return list(self.page.evaluate(BARRIERS))
+
+
+def one_step(
+    request: pytest.FixtureRequest, story: Any, desks: Callable[[], list[Desk | None]]
+) -> Iterator[None]:
+    """Run one test of a story: those after a failed one are skipped, and a failure has pictures."""
+    if story.failed_at:
+        pytest.skip(f"an earlier step failed: {story.failed_at}")
+    before = request.session.testsfailed
+    yield
+    if request.session.testsfailed > before:
+        story.failed_at = request.node.name
+        for desk in filter(None, desks()):
+            desk.shot(f"{desk.name}-FAILED")

@@ -21,7 +21,7 @@ import pytest
 import mammolens
 
 from .conftest import ROOT, SHOTS, loopback
-from .desk import DESK, Desk
+from .desk import DESK, Desk, one_step
 from .test_phone import CACHED, PIN, PIXEL_7, STORED, WIDER, Phone, is_drawn, wait_for
 
 WORKER = "field.worker"
@@ -118,15 +118,7 @@ def walk(request, chromium, axe, tmp_path_factory) -> Iterator[Walk]:
 
 @pytest.fixture(autouse=True)
 def step(request, walk) -> Iterator[None]:
-    if walk.failed_at:
-        pytest.skip(f"an earlier step failed: {walk.failed_at}")
-    before = request.session.testsfailed
-    yield
-    if request.session.testsfailed > before:
-        walk.failed_at = request.node.name
-        walk.phone.shot("FAILED")
-        if walk.worker is not None:
-            walk.worker.shot("FAILED-worker")
+    yield from one_step(request, walk, lambda: [walk.phone, walk.worker])
 
 
 def is_alone(desk: Desk) -> bool:
@@ -375,14 +367,7 @@ def test_a_reader_signs_and_makes_a_link(walk) -> None:
     walk.admin.call("PATCH", site, reading_mode="concurrent")
     phone.page.goto(f"/#/exams/{exam['id']}")
     phone.page.get_by_text("Consent of Fay Field to text 1").wait_for()
-    panel = phone.page.locator(".reading")
-    for side in ("right", "left"):
-        breast = panel.locator(f".breast-{side}")
-        breast.get_by_role("group", name="BI-RADS").get_by_label("2", exact=True).check()
-        breast.get_by_role("group", name="Density").get_by_label("b", exact=True).check()
-    panel.get_by_role("group", name="Recall").get_by_label("No", exact=True).check()
-    panel.get_by_label("Comment").fill("Benign, seen in the field.")
-    panel.get_by_text("Draft saved").wait_for()
+    phone.answer("2", "2", recall=False, comment="Benign, seen in the field.")
     phone.press("Sign", sure=True)
     phone.page.get_by_text("Signed by Sam South").first.wait_for()
     phone.page.get_by_role("button", name="Make a link").click()

@@ -26,7 +26,7 @@ from PIL import Image
 from pydicom.encaps import generate_frames
 
 from .conftest import PAGE, ROOT, SHOTS, loopback
-from .desk import BRIGHT, DARK, Desk
+from .desk import BRIGHT, DARK, Desk, one_step
 
 PIXEL_7 = {
     "viewport": {"width": 360, "height": 780},
@@ -204,13 +204,7 @@ def walk(request, chromium, axe, tmp_path_factory) -> Iterator[Walk]:
 
 @pytest.fixture(autouse=True)
 def step(request, walk) -> Iterator[None]:
-    if walk.failed_at:
-        pytest.skip(f"an earlier step failed: {walk.failed_at}")
-    before = request.session.testsfailed
-    yield
-    if request.session.testsfailed > before:
-        walk.failed_at = request.node.name
-        walk.phone.shot("FAILED")
+    yield from one_step(request, walk, lambda: [walk.phone])
 
 
 def test_it_can_be_installed(walk) -> None:

@@ -18,6 +18,7 @@ from io import BytesIO, StringIO
 import pytest
 
 from .conftest import ROOT, SHOTS, loopback
+from .desk import one_step
 from .story import HIGH, Story, read_the_rest, wait_analysed
 
 UPLOADED = "Uploaded"
@@ -35,14 +36,7 @@ def story(chromium, service, axe) -> Iterator[Story]:
 
 @pytest.fixture(autouse=True)
 def step(request, story) -> Iterator[None]:
-    if story.failed_at:
-        pytest.skip(f"an earlier step failed: {story.failed_at}")
-    before = request.session.testsfailed
-    yield
-    if request.session.testsfailed > before:
-        story.failed_at = request.node.name
-        for desk in story.desks.values():
-            desk.shot(f"{desk.name}-FAILED")
+    yield from one_step(request, story, lambda: list(story.desks.values()))
 
 
 def test_first_sign_in_with_a_new_password_and_a_second_factor(story) -> None:

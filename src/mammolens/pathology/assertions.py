@@ -85,8 +85,8 @@ _DENIED_BEFORE: Final = re.compile(
     r"\bneither\b|"
     r"\bnone (?:of|shows?|has|have|is|was|are|were|contains?)\b|"
     r"\bnot\b(?! only| completely| fully| entirely| just)|\bnil\b|\binstead of\b|"
-    r"\brather than\b|\bneg for\b|\bdoesn't\b|\bisn't\b|\bmistaken for\b|\bmimic(?:s|king)?\b|"
-    r"\bsimulat(?:es|ing)\b|\babsent\b:?"
+    r"\brather than\b|\bneg for\b|\bdoesn't\b|\bisn't\b|\bmistaken for\b|\bmimic(?:s|king|ked)?\b|"
+    r"\bsimulat(?:es?|ed|ing)\b|\babsent\b:?"
 )
 _DENIED_AFTER: Final = re.compile(
     r"(?:was|were|been) (?:\w+ ){0,2}?(?:looked|searched|sought) (?:for)?,? (?:and|but) (?:\w+ )?"
@@ -112,6 +112,7 @@ _HISTORY: Final = re.compile(
     r"\boutside (?:biops|report|hospital|slides?|diagnosis|core)\w*|\bbiopsy outside\b|"
     r"\bpre-?(?:nact|treatment|chemotherapy|therapy)\b|"
     r"\b(?:excision|mastectomy|lumpectomy|wle|resection|operation|surgery) for\b|"
+    r"\b(?:neo-?adjuvant|nact?|chemotherapy|endocrine therapy)\b[^.;:]{0,60}? for\b|"
     r"\bpost[- ](?:lumpectomy|excision|mastectomy|surgery|wle|bct) for\b|"
     r"\b(?:after|following) (?:lumpectomy|excision|mastectomy|surgery|wle|core|biopsy) (?:for|"
     r"of)\b|"

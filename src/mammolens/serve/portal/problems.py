@@ -25,25 +25,57 @@ __all__ = ["PROBLEMS", "Problem", "handle_problems", "make_problem"]
 
 MEDIA_TYPE: Final = "application/problem+json"
 AGAIN_S: Final = "30"
+_BY_STATUS: Final[Mapping[int, tuple[Refusal, ...]]] = {
+    401: (
+        Refusal.SIGN_IN,
+        Refusal.CODE,
+    ),
+    403: (
+        Refusal.NOT_ALLOWED,
+        Refusal.AI_LOCKED,
+    ),
+    404: (Refusal.UNKNOWN,),
+    409: (
+        Refusal.STAGE,
+        Refusal.TAKEN,
+        Refusal.CHANGED,
+        Refusal.LAST_ADMINISTRATOR,
+        Refusal.NO_OUTCOMES,
+        Refusal.OFFSET,
+        Refusal.REPEATED,
+        Refusal.LOCKED,
+        Refusal.NOT_LOCKED,
+        Refusal.ALREADY_SIGNED,
+        Refusal.IN_ARBITRATION,
+        Refusal.EXAM_CHANGED,
+        Refusal.AI_CHANGED,
+    ),
+    410: (Refusal.WIPED,),
+    412: (Refusal.STALE,),
+    413: (Refusal.TOO_LARGE,),
+    422: (
+        Refusal.WEAK_PASSWORD,
+        Refusal.NAME,
+        Refusal.TOO_MUCH,
+        Refusal.NO_FILM,
+        Refusal.SITE,
+        Refusal.KEY_REUSED,
+        Refusal.CURSOR,
+        Refusal.INCOMPLETE,
+        Refusal.CONSENT,
+        Refusal.EXAM_DATE,
+        Refusal.OTHER_PATIENT,
+    ),
+    423: (
+        Refusal.IN_USE,
+        Refusal.SHARE_LOCKED,
+    ),
+    429: (Refusal.TOO_MANY,),
+    502: (Refusal.PROVIDER,),
+    503: (Refusal.BUSY,),
+}
 STATUSES: Final[Mapping[Refusal, int]] = {
-    Refusal(word): status
-    for status, words in (
-        (401, "sign_in code"),
-        (403, "not_allowed ai_locked"),
-        (404, "unknown"),
-        (409, "stage taken changed last_administrator no_outcomes offset repeated locked"),
-        (409, "not_locked already_signed in_arbitration exam_changed ai_changed"),
-        (410, "wiped"),
-        (412, "stale"),
-        (413, "too_large"),
-        (422, "weak_password name too_much no_film site key_reused cursor incomplete consent"),
-        (422, "exam_date other_patient"),
-        (423, "in_use share_locked"),
-        (429, "too_many"),
-        (502, "provider"),
-        (503, "busy"),
-    )
-    for word in words.split()
+    refusal: status for status, refusals in _BY_STATUS.items() for refusal in refusals
 }
 MOST_ERRORS: Final = 20
 
