@@ -10,8 +10,10 @@ product. `mias` states fatty, glandular, dense: no head learns from it, and it h
 The trunk of the package learned malignancy from many of these patients (never their density), so
 patients whom it held out have rows of their own.
 
-Run: python benchmarks/fit_density.py features shared/data/*/manifest.csv --out out/density.npz
-     python benchmarks/fit_density.py fit out/density.npz --package mammolens-2 --out density.onnx
+Run, with one table of each of `SOURCES`; docs/evidence/results.md has the whole lines::
+
+    python benchmarks/fit_density.py features TABLE ... --out out/density.npz
+    python benchmarks/fit_density.py fit out/density.npz --package mammolens-2 --out density.onnx
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
+from trunk import POOLED, tapped
 
 from mammolens.analysis.density import denser, pool_density
 from mammolens.bench.auditing.groups import density_group
@@ -34,7 +37,7 @@ from mammolens.metrics import auc_statistic, patient_bootstrap, softmax
 from mammolens.metrics.bootstrap import mean_statistic
 from mammolens.metrics.probability import patient_folds
 from mammolens.model import DEFAULT_MODEL, INPUT_NAME, ModelPackage, patient_digest, read_patients
-from mammolens.model.density import DensityHead, make_head, pooled_tensor
+from mammolens.model.density import DensityHead, make_head
 from mammolens.model.package_files import open_package
 
 SOURCES = ("rsna", "ddsm", "inbreast", "cesm", "mias")
@@ -49,23 +52,12 @@ LEAST_PATIENTS = 20  # a group of fewer patients has no figures
 
 def compute_features(tables: list[Path], package: str, out: Path) -> None:
     """Write features (n, 2, d), with the source, patient, side and density of each picture."""
-    import onnx
-    import onnxruntime
-
-    model = ModelPackage.load(package, threads=1)
-    _, read = open_package(package)
-    graph = onnx.load_from_string(read(model.card.graph_file))
-    pooled = onnx.helper.make_tensor_value_info(
-        pooled_tensor(graph.graph), onnx.TensorProto.FLOAT, ["n", "d"]
-    )
-    del graph.graph.output[:]
-    graph.graph.output.append(pooled)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(
-        graph.SerializeToString(), options, providers=["CPUExecutionProvider"]
-    )
-    records = [one for one in Manifest.read(*tables).records if density_group(one)]
+    model, tap = tapped(POOLED, package=package)
+    records = [
+        one
+        for one in Manifest.read(*tables).records
+        if one.dataset in SOURCES and density_group(one)
+    ]  # not of CBIS-DDSM: its patients are in DDSM too, under other names
     values, rows = [], []
     for number, record in enumerate(records, start=1):
         if number % 200 == 0:
@@ -76,7 +68,8 @@ def compute_features(tables: list[Path], package: str, out: Path) -> None:
             print(error)
             continue
         pair = np.stack([pixels, pixels[::-1]])[:, None]
-        values.append(session.run(None, {INPUT_NAME: np.ascontiguousarray(pair)})[0])
+        tap.run([], {INPUT_NAME: np.ascontiguousarray(pair)})
+        values.append(tap.take()[0][POOLED])
         side = record.laterality.value if record.laterality else ""
         rows.append((record.dataset, record.patient_id, side, density_group(record)))
     out.parent.mkdir(parents=True, exist_ok=True)

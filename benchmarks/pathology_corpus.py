@@ -171,7 +171,10 @@ def _count_malignancy(
 def score_folder(folder: Path) -> Score:
     """Score all reports of a folder."""
     score = Score()
-    for path in sorted(folder.glob("*.toml")):
+    labels = sorted(folder.glob("*.toml"))
+    if not labels:
+        raise SystemExit(f"{folder}: there is no report (NAME.txt with NAME.toml)")
+    for path in labels:
         label = tomllib.loads(path.read_text("utf-8"))
         score_report(path.stem, path.with_suffix(".txt").read_text("utf-8"), label, score)
     return score

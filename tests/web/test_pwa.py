@@ -1,4 +1,4 @@
-"""What the issue calls Lighthouse-like checks: installing, layout that stays, odd files on a phone.
+"""Installing the page, a layout that stays, and odd files on a phone.
 
 Each test leaves a picture in out/web-shots/pwa, to be looked at.
 """
