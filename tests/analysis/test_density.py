@@ -70,7 +70,7 @@ def test_a_head_is_what_its_weights_say(shipped: tuple[Any, bytes]) -> None:
     np.testing.assert_allclose(found, [[0.1, 0.2, 0.3, 0.4]], atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["other graph", "no protocol buffer", "wrong width"])
+@pytest.mark.parametrize("kind", ["other graph", "no protocol buffer", "wrong width", "empty"])
 def test_a_head_that_does_not_fit_is_refused(kind: str, shipped: tuple[Any, bytes]) -> None:
     card, graph = shipped
     weights = np.zeros((7 if kind == "wrong width" else 1280, 4), np.float32)
@@ -79,9 +79,12 @@ def test_a_head_that_does_not_fit_is_refused(kind: str, shipped: tuple[Any, byte
         head = head.replace(card.graph_sha256.encode(), b"0" * 64)
     if kind == "no protocol buffer":
         head = b"no model"
+    if kind == "empty":
+        head = b""
     with pytest.raises(BadModelPackage) as caught:
         ModelPackage.assemble(card, graph, "made", head=head, threads=1)
     assert caught.value.source == f"made/{DENSITY_FILE}"
+    assert "delete this file" in str(caught.value)
 
 
 def test_a_package_that_is_written_again_loses_its_head(

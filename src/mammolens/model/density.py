@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DENSITY_FILE",
     "DENSITY_OUTPUT",
+    "FIT_AGAIN",
     "DensityHead",
     "make_head",
     "pooled_tensor",
@@ -72,6 +73,11 @@ class DensityHead:
         return DENSITY_CATEGORIES[best]
 
 
+FIT_AGAIN: Final = (
+    "Fit it again (benchmarks/fit_density.py), or delete this file; then the density is unknown"
+)
+
+
 def read_head(
     head: bytes, metadata: Mapping[str, str], graph_sha256: str, where: str
 ) -> DensityHead:
@@ -90,11 +96,11 @@ def read_head(
         if not (0.0 <= limits[0] <= 1.0 and 0.0 <= limits[1] <= 0.5):
             raise ValueError(f"its limits {limits} are impossible")
     except (ValueError, KeyError, TypeError) as error:
+        reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise BadModelPackage(
-            f"the density head cannot be used: {error}",
+            f"the density head cannot be used: {reason}",
             source=where,
-            remedy="Fit it again (benchmarks/fit_density.py), or delete this file; then the "
-            "density is unknown",
+            remedy=FIT_AGAIN,
         ) from error
     return DensityHead(hashlib.sha256(head).hexdigest(), *limits)
 

@@ -17,7 +17,7 @@ from mammolens.core import DENSITY_CATEGORIES, ModelId
 from mammolens.errors import BadModelPackage, ConfigError, ContractMismatch, ModelError
 from mammolens.metrics.probability import softmax
 from mammolens.model.card import CLASSES, ModelCard, read_card
-from mammolens.model.density import DENSITY_FILE, DENSITY_OUTPUT, DensityHead, read_head
+from mammolens.model.density import DENSITY_FILE, DENSITY_OUTPUT, FIT_AGAIN, DensityHead, read_head
 from mammolens.model.package_files import CARD_FILE, DEFAULT_MODEL, open_package, read_optional
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class ModelPackage:
         """
         source, read = open_package(path_or_name)
         card = read_card(read(CARD_FILE), f"{source}/{CARD_FILE}")
-        head = read_optional(read, DENSITY_FILE) or b""
+        head = read_optional(read, DENSITY_FILE)
         graph = read(card.graph_file)
         return cls.assemble(card, graph, source, head=head, threads=threads, device=device)
 
@@ -125,7 +125,7 @@ class ModelPackage:
         graph: bytes,
         source: str,
         *,
-        head: bytes = b"",
+        head: bytes | None = None,
         threads: int | None = None,
         device: Device = Device.CPU,
     ) -> ModelPackage:
@@ -136,21 +136,25 @@ class ModelPackage:
         source
             Name of the place that the package comes from or goes to, for messages.
         head
-            The bytes of ``density.onnx``; empty if there is none.
+            The bytes of ``density.onnx``; ``None`` if the package has none.
         threads, device
             As for `load`.
         """
         where = f"{source}/{card.graph_file}"
         _check_digest(graph, card, where)
-        beside = f"{source}/{DENSITY_FILE}" if head else where
-        session = _start(graph + head, beside, _thread_count(threads), device)
-        density = None
-        if head:
-            told = session.get_modelmeta().custom_metadata_map
-            density = read_head(head, told, card.graph_sha256, beside)
-        _check_interface(session, where, {DENSITY_OUTPUT} if head else set())
+        if head is None:
+            session = _start(graph, where, _thread_count(threads), device, _EXPORT_AGAIN)
+            _check_interface(session, where, set())
+            package = cls(card, source, session)
+            package._trial_run(where, _EXPORT_AGAIN)
+            return package
+        beside = f"{source}/{DENSITY_FILE}"  # The digest proves the graph: what fails is the head.
+        session = _start(graph + head, beside, _thread_count(threads), device, FIT_AGAIN)
+        metadata = session.get_modelmeta().custom_metadata_map
+        density = read_head(head, metadata, card.graph_sha256, beside)
+        _check_interface(session, where, {DENSITY_OUTPUT})
         package = cls(card, source, session, density)
-        package._trial_run(where)
+        package._trial_run(beside, FIT_AGAIN)
         return package
 
     @property
@@ -201,7 +205,7 @@ class ModelPackage:
             )
         return RawOutput(**named)
 
-    def _trial_run(self, where: str) -> None:
+    def _trial_run(self, where: str, remedy: str) -> None:
         """Run two small pictures of a fixed pattern and check the outputs and the map size."""
         rows, cols = 3 * STRIDE, 2 * STRIDE
         ramp = np.arange(2 * rows * cols, dtype=np.uint32).reshape(2, 1, rows, cols)
@@ -209,7 +213,7 @@ class ModelPackage:
             output = self._run((ramp * 7 % 251).astype(np.uint8), self.density is not None)
         except ModelError as error:
             raise BadModelPackage(
-                f"a trial run failed: {error.message}", source=where, remedy=_EXPORT_AGAIN
+                f"a trial run failed: {error.message}", source=where, remedy=remedy
             ) from error
         for cells in (output.malignancy_map.shape[1:], output.tumour_map.shape[1:]):
             if cells != (rows // STRIDE, cols // STRIDE):
@@ -217,7 +221,7 @@ class ModelPackage:
                     f"a map has {cells} cells for a picture of {(rows, cols)} pixels: one cell "
                     f"must cover {STRIDE} × {STRIDE} pixels",
                     source=where,
-                    remedy=_EXPORT_AGAIN,
+                    remedy=remedy,
                 )
 
 
@@ -247,7 +251,9 @@ def _check_digest(graph: bytes, card: ModelCard, where: str) -> None:
         )
 
 
-def _start(graph: bytes, where: str, threads: int, device: Device) -> onnxruntime.InferenceSession:
+def _start(
+    graph: bytes, where: str, threads: int, device: Device, remedy: str
+) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     provider = {Device.CPU: "CPUExecutionProvider", Device.CUDA: "CUDAExecutionProvider"}[device]
@@ -264,7 +270,7 @@ def _start(graph: bytes, where: str, threads: int, device: Device) -> onnxruntim
         raise BadModelPackage(
             f"ONNX Runtime {onnxruntime.__version__} cannot load the graph: {error}",
             source=where,
-            remedy=_EXPORT_AGAIN,
+            remedy=remedy,
         ) from error
     if session.get_providers()[0] != provider:
         raise _no_device(device)
